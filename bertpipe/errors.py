@@ -1,0 +1,56 @@
+"""The exception tree. Every class says which exit code the command line gives it.
+
+BertpipeError                 1   the run or the training failed
+├── UsageError                2   what was asked for cannot be done as asked
+│   ├── ConfigError               a setting, a component or an option
+│   ├── CorpusError               the input files
+│   ├── ModelError                the model folder, package or hub id
+│   └── OutputError               the output folder
+├── BusyError                75   another process holds the output folder
+├── WorkerError               1   a worker process died
+└── DocumentError             -   one record cannot be annotated; becomes its `_error`
+
+A message is one sentence that names the thing, the value and the cure.
+"""
+
+
+class BertpipeError(Exception):
+    """Anything that bertpipe itself reports to a user."""
+
+    exit_code = 1
+
+
+class UsageError(BertpipeError):
+    """The command, config or call cannot be carried out as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting, component or option is unknown or has a value that does not fit."""
+
+
+class CorpusError(UsageError):
+    """The corpus is missing, empty, of unknown format or lacks the text field."""
+
+
+class ModelError(UsageError):
+    """A model cannot be found, is unsafe to load, or does not fit its component."""
+
+
+class OutputError(UsageError):
+    """The output folder holds something that this run must not touch."""
+
+
+class BusyError(BertpipeError):
+    """Another process holds the lock of the output folder."""
+
+    exit_code = 75
+
+
+class WorkerError(BertpipeError):
+    """A worker process ended before its work did."""
+
+
+class DocumentError(BertpipeError):
+    """One record cannot be annotated; the run records it and goes on."""

@@ -1,0 +1,50 @@
+"""The Arrow types of everything bertpipe writes. Changing one changes `FORMAT_VERSION`."""
+
+import pyarrow as pa
+
+FORMAT_VERSION = 1
+
+
+def list_of(item: pa.DataType) -> pa.DataType:
+    """Return a list type whose items carry the name every Parquet reader expects."""
+    return pa.list_(pa.field("element", item))
+
+
+SOURCE_TYPE = pa.struct([("path", pa.string()), ("row", pa.int64())])
+ERROR_TYPE = pa.struct([(name, pa.string()) for name in ("stage", "component", "type", "message")])
+NER_TYPE = list_of(
+    pa.struct(
+        [
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("label", pa.string()),
+            ("score", pa.float32()),
+            ("text", pa.string()),
+        ]
+    )
+)
+SCORES_TYPE = list_of(pa.struct([("label", pa.string()), ("score", pa.float32())]))
+CLASSIFICATION_TYPE = pa.struct(
+    [
+        ("label", pa.string()),
+        ("score", pa.float32()),
+        ("labels", list_of(pa.string())),
+        ("scores", SCORES_TYPE),
+    ]
+)
+QA_TYPE = list_of(
+    pa.struct(
+        [
+            ("question", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("text", pa.string()),
+            ("score", pa.float32()),
+        ]
+    )
+)
+
+SOURCE, ERROR, EXTRA = "_source", "_error", "_extra"
+N_TOKENS, N_WINDOWS, TRUNCATED = "_n_tokens", "_n_windows", "_truncated"
+STATISTICS = pa.schema([(N_TOKENS, pa.int32()), (N_WINDOWS, pa.int32()), (TRUNCATED, pa.bool_())])
+OWN_COLUMNS = frozenset({SOURCE, ERROR, EXTRA, *STATISTICS.names})
