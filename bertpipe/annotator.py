@@ -1,0 +1,56 @@
+"""The contract of an annotator: all that the author of a plug-in has to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import numpy as np
+    from spacy.tokens import Doc
+    from torch import Tensor
+
+    from bertpipe.annotators.passes import Windowed
+
+
+class Annotator(Protocol):
+    """A spaCy component that also knows its Arrow column.
+
+    name: the component's name, which is the name of its output column.
+    type: the type of that column. reads: the columns it needs, "text" or an input column or the
+    column of an earlier component.
+    """
+
+    name: str
+    type: pa.DataType
+    reads: tuple[str, ...]
+
+    def annotate(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return one value of `type` for each row, in order.
+
+        May raise on a row it cannot do: the caller then halves the batch until it knows the row.
+        """
+        ...
+
+    def set_annotations(self, doc: Doc, annotation: Any) -> None:
+        """Write one value, as plain Python, on a Doc whose text it belongs to."""
+        ...
+
+
+class Head(Protocol):
+    """What a BERT annotator adds to an encoder: hidden states to scores to annotations."""
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Map hidden states (n, width) to scores (n, n_scores), on the device.
+
+        n counts windows when the annotator reads only first tokens, else first tokens and bodies.
+        """
+        ...
+
+    def decode(self, scores: np.ndarray, windowed: Windowed) -> pa.Array:
+        """Return one annotation for each item from all its scores.
+
+        scores: float32 (n_windows, n_scores), or (windows.rows[-1], n_scores) for token scores.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The built-in annotators, and what a BERT annotator inherits."""

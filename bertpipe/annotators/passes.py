@@ -1,0 +1,218 @@
+"""One trip of a batch of texts through encoders, serving every annotator that shares it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from bertpipe.batching.plan import Batch, pack, plan
+from bertpipe.batching.tokens import Tokens, tokenize
+from bertpipe.batching.windows import Items, Windows, cut
+from bertpipe.encoder.base import SharedRun, to_device
+from bertpipe.encoder.device import default_batch_tokens
+from bertpipe.records import STATISTICS
+
+if TYPE_CHECKING:
+    from bertpipe.annotators.base import BertAnnotator
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the rows of a batch ask of an encoder, with equal texts asked once.
+
+    texts, prefixes: distinct strings that the items refer to.
+    row_offsets: int64 (n_rows + 1,). The items of row i are
+        row_items[row_offsets[i]:row_offsets[i + 1]]; a row without a usable text has none.
+    """
+
+    texts: list[str]
+    prefixes: list[str]
+    items: Items
+    row_offsets: np.ndarray
+    row_items: np.ndarray
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """A request, tokenised and cut."""
+
+    request: Request
+    tokens: Tokens
+    prefixes: Tokens | None
+    windows: Windows
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """The columns of a pass by annotator, and the statistics of its rows (`STATISTICS`)."""
+
+    columns: dict[str, pa.Array]
+    statistics: pa.RecordBatch
+
+
+def text_request(batch: pa.RecordBatch) -> Request:
+    """Ask for each distinct text of the batch; a null text has no item."""
+    encoded = batch["text"].dictionary_encode()
+    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    texts = encoded.dictionary.to_pylist()
+    present = indices >= 0
+    return Request(
+        texts=texts,
+        prefixes=[],
+        items=Items(np.arange(len(texts), dtype=np.int32)),
+        row_offsets=np.concatenate([[0], np.cumsum(present)]),
+        row_items=indices[present],
+    )
+
+
+class Pass:
+    """Runs annotators that agree on tokenizer, windows, device and precision together.
+
+    seconds: time by stage. counts: tokens, padded (tokens computed for nothing), windows, batches,
+    halvings (batches that did not fit the device's memory).
+    """
+
+    def __init__(self, annotators: Sequence[BertAnnotator]) -> None:
+        self.annotators = list(annotators)
+        self.loaded = self.annotators[0].loaded
+        self.settings = self.annotators[0].encoder
+        self.encoders = SharedRun([annotator.loaded.encoder for annotator in annotators])
+        self.heads = [annotator.head for annotator in annotators]
+        device = self.loaded.encoder.device
+        self.batch_tokens = self.settings.batch_tokens or default_batch_tokens(device)
+        self.max_length = self.annotators[0].max_length
+        self.seconds: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+
+    def run(self, batch: pa.RecordBatch) -> PassResult:
+        """Annotate the rows of a batch with a column `text` and what else the annotators read."""
+        with self._timed("tokenize"):
+            windowed = self._cut(self.annotators[0].request(batch))
+        scores = self._score(windowed)
+        with self._timed("decode"):
+            columns = {
+                annotator.name: annotator.collect(head.decode(found, windowed), windowed.request)
+                for annotator, head, found in zip(
+                    self.annotators, self.heads, scores, strict=True
+                )
+            }
+        return PassResult(columns, _statistics(windowed))
+
+    def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the statistics of the rows without running the encoder."""
+        return _statistics(self._cut(self.annotators[0].request(batch)))
+
+    def _cut(self, request: Request) -> Windowed:
+        loaded, settings = self.loaded, self.settings
+        tokens = tokenize(loaded.tokenizer, request.texts)
+        prefixes = tokenize(loaded.tokenizer, request.prefixes) if request.prefixes else None
+        windows = cut(
+            tokens,
+            request.items,
+            loaded.template,
+            max_length=self.max_length,
+            stride=settings.stride,
+            truncation=settings.truncation,
+            prefixes=prefixes,
+        )
+        return Windowed(request, tokens, prefixes, windows)
+
+    @torch.inference_mode()
+    def _score(self, windowed: Windowed) -> list[np.ndarray]:
+        """Return the scores of each annotator for all windows, as its head's decode wants them."""
+        windows = windowed.windows
+        found: list[np.ndarray | None] = [None] * len(self.heads)
+        with self._timed("forward"):
+            for which in plan(windows.lengths, budget=self.batch_tokens):
+                for batch, scores in self._forward(which, windowed):
+                    for i, part in enumerate(scores):
+                        found[i] = self._place(found[i], part, batch, i, windows)
+        return [
+            np.zeros((0, annotator.head.n_scores), np.float32) if part is None else part
+            for part, annotator in zip(found, self.annotators, strict=True)
+        ]
+
+    def _forward(
+        self, which: np.ndarray, windowed: Windowed
+    ) -> Iterator[tuple[Batch, list[np.ndarray]]]:
+        """Score a batch; one that does not fit the device's memory is halved."""
+        windows = windowed.windows
+        batch = pack(which, windowed.tokens, windows, self.loaded.template, windowed.prefixes)
+        try:
+            scores = self._heads_on(batch)
+        except torch.OutOfMemoryError:
+            if len(which) == 1:
+                raise
+            scores = None
+        if scores is not None:
+            self._count(batch)
+            yield batch, scores
+            return
+        self.counts["halvings"] += 1
+        middle = len(which) // 2
+        yield from self._forward(which[:middle], windowed)
+        yield from self._forward(which[middle:], windowed)
+
+    def _heads_on(self, batch: Batch) -> list[np.ndarray]:
+        inputs = to_device(batch, self.loaded.encoder.device)
+        scored = torch.from_numpy(batch.scored).to(inputs.ids.device)
+        scores = []
+        for annotator, head, hidden in zip(
+            self.annotators, self.heads, self.encoders(inputs), strict=True
+        ):
+            read = hidden if annotator.first_token else hidden[scored]
+            scores.append(head.scores(read).float().cpu().numpy())
+        return scores
+
+    def _place(
+        self,
+        found: np.ndarray | None,
+        part: np.ndarray,
+        batch: Batch,
+        i: int,
+        windows: Windows,
+    ) -> np.ndarray:
+        """Write the scores of a batch where their windows belong."""
+        first_token = self.annotators[i].first_token
+        if found is None:
+            n_rows = len(windows) if first_token else int(windows.rows[-1])
+            found = np.empty((n_rows, part.shape[1]), dtype=np.float32)
+        found[batch.windows if first_token else batch.rows] = part
+        return found
+
+    def _count(self, batch: Batch) -> None:
+        lengths = np.diff(batch.offsets)
+        if self.loaded.encoder.kind != "packed":
+            self.counts["padded"] += int(lengths.max() * len(lengths) - lengths.sum())
+        self.counts["tokens"] += int(lengths.sum())
+        self.counts["windows"] += len(lengths)
+        self.counts["batches"] += 1
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - start
+
+
+def _statistics(windowed: Windowed) -> pa.RecordBatch:
+    """Count the tokens and windows of each row, special tokens left out; null without a text."""
+    request, windows = windowed.request, windowed.windows
+    items = request.row_items
+    row = np.repeat(np.arange(len(request.row_offsets) - 1), np.diff(request.row_offsets))
+    n_rows = len(request.row_offsets) - 1
+    n_tokens, n_windows, truncated = (np.zeros(n_rows, dtype=np.int32) for _ in range(3))
+    np.maximum.at(n_tokens, row, windowed.tokens.lengths[request.items.text][items].astype("int32"))
+    np.add.at(n_windows, row, np.diff(windows.offsets)[items].astype("int32"))
+    np.maximum.at(truncated, row, windows.truncated[items].astype("int32"))
+    missing = np.diff(request.row_offsets) == 0
+    columns = (n_tokens, n_windows, truncated.astype(bool))
+    return pa.record_batch([pa.array(column, mask=missing) for column in columns], STATISTICS)

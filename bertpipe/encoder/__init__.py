@@ -1,0 +1,1 @@
+"""Encoders: load a model, run packed batches through it, share equal lower layers."""

@@ -1,0 +1,133 @@
+"""What an encoder is: a chain of stages, which several encoders may have in common."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bertpipe.batching.plan import Batch
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A batch on the device.
+
+    ids, types, positions: int64 (n_tokens,). first: int64 (n_windows,), each window's first token.
+    groups: (first token, n_windows, length) of each run of windows of equal length.
+    lengths: tokens of each window. offsets: int32 (n_windows + 1,) on the device, for CUDA.
+    """
+
+    ids: Tensor
+    types: Tensor
+    positions: Tensor
+    first: Tensor
+    groups: list[tuple[int, int, int]]
+    lengths: list[int]
+    offsets: Tensor
+
+
+def to_device(batch: Batch, device: str) -> Inputs:
+    """Copy a packed batch to the device."""
+    lengths = (batch.offsets[1:] - batch.offsets[:-1]).tolist()
+
+    def move(array: Any) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+    return Inputs(
+        ids=move(batch.ids),
+        types=move(batch.types),
+        positions=move(batch.positions),
+        first=move(batch.offsets[:-1]),
+        groups=_groups(lengths),
+        lengths=lengths,
+        offsets=move(batch.offsets.astype("int32")),
+    )
+
+
+def _groups(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
+    groups: list[tuple[int, int, int]] = []
+    start = 0
+    for length in lengths:
+        if groups and groups[-1][2] == length:
+            first, count, _ = groups[-1]
+            groups[-1] = (first, count + 1, length)
+        else:
+            groups.append((start, 1, length))
+        start += length
+    return groups
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of an encoder. Equal keys compute the same, whatever encoder they belong to.
+
+    run: (hidden (n_tokens, width) or None for the first stage, inputs) -> hidden.
+    module: holds the stage's weights.
+    """
+
+    key: str
+    run: Callable[[Tensor | None, Inputs], Tensor] = field(repr=False)
+    module: torch.nn.Module = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A chain of stages from token ids to hidden states.
+
+    The output is (n_tokens, width), or (n_windows, width) when only first tokens are wanted.
+    kind: `packed` or `hf`, for the report.
+    """
+
+    stages: tuple[Stage, ...]
+    device: str
+    precision: str
+    kind: str
+
+
+class SharedRun:
+    """Runs encoders over one batch at a time and computes what they have in common once.
+
+    Two encoders share their first k stages when the keys of those stages are equal.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder]) -> None:
+        self.encoders = encoders
+        prefixes = Counter(
+            _prefix(encoder, depth)
+            for encoder in encoders
+            for depth in range(1, len(encoder.stages) + 1)
+        )
+        self._wanted_again = {prefix for prefix, count in prefixes.items() if count > 1}
+
+    @property
+    def n_stages(self) -> int:
+        """Return the number of different stages that a batch goes through."""
+        return len({_prefix(e, d) for e in self.encoders for d in range(1, len(e.stages) + 1)})
+
+    def __call__(self, inputs: Inputs) -> list[Tensor]:
+        """Return the hidden states of each encoder, in order."""
+        known: dict[tuple[str, ...], Tensor] = {}
+        return [self._run(encoder, inputs, known) for encoder in self.encoders]
+
+    def _run(
+        self, encoder: Encoder, inputs: Inputs, known: dict[tuple[str, ...], Tensor]
+    ) -> Tensor:
+        depth = len(encoder.stages)
+        while depth and _prefix(encoder, depth) not in known:
+            depth -= 1
+        hidden = known[_prefix(encoder, depth)] if depth else None
+        for i in range(depth, len(encoder.stages)):
+            hidden = encoder.stages[i].run(hidden, inputs)
+            prefix = _prefix(encoder, i + 1)
+            if prefix in self._wanted_again:
+                known[prefix] = hidden
+        assert hidden is not None  # noqa: S101  an encoder has at least one stage
+        return hidden
+
+
+def _prefix(encoder: Encoder, depth: int) -> tuple[str, ...]:
+    return tuple(stage.key for stage in encoder.stages[:depth])

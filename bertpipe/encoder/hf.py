@@ -1,0 +1,41 @@
+"""Any AutoModel as an encoder of one stage: padded, nothing clever."""
+
+import torch
+from torch import Tensor, nn
+
+from bertpipe.encoder.base import Encoder, Inputs, Stage
+
+
+def hf_encoder(
+    base: nn.Module, *, key: str, device: str, precision: str, first_token: bool
+) -> Encoder:
+    """Wrap a model of transformers; it sees padded batches and gives packed hidden states."""
+    base = base.to(device).eval()
+    takes_types = getattr(base.config, "type_vocab_size", 0) > 1
+
+    def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
+        del hidden
+        mask = _mask(inputs)
+        arguments = {
+            "input_ids": _padded(inputs.ids, mask, base.config.pad_token_id or 0),
+            "attention_mask": mask.long(),
+        }
+        if takes_types:
+            arguments["token_type_ids"] = _padded(inputs.types, mask, 0)
+        with torch.autocast(device.partition(":")[0], torch.bfloat16, precision == "bf16"):
+            states = base(**arguments).last_hidden_state.float()
+        return states[:, 0] if first_token else states[mask]
+
+    suffix = "/first" if first_token else ""
+    return Encoder((Stage(key + suffix, run, base),), device, precision, "hf")
+
+
+def _mask(inputs: Inputs) -> Tensor:
+    lengths = torch.tensor(inputs.lengths, device=inputs.ids.device)
+    return torch.arange(max(inputs.lengths), device=inputs.ids.device) < lengths[:, None]
+
+
+def _padded(packed: Tensor, mask: Tensor, value: int) -> Tensor:
+    padded = packed.new_full(mask.shape, value)
+    padded[mask] = packed
+    return padded

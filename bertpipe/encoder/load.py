@@ -1,0 +1,208 @@
+"""Load a model of transformers as an encoder and a head; the only file that knows its classes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from packaging.version import Version
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from bertpipe.batching.plan import pack
+from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
+from bertpipe.batching.windows import Items, cut
+from bertpipe.encoder.base import Encoder, SharedRun, to_device
+from bertpipe.encoder.hf import hf_encoder
+from bertpipe.encoder.packed import digest, packed_encoder
+from bertpipe.encoder.resolve import INDEX
+from bertpipe.errors import ModelError
+
+PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
+# The packed encoder adds the same numbers in another order; more than this is another model.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model split in two: the encoder, and the head that reads its hidden states.
+
+    labels: the label of each score, in order; empty for a model without any.
+    max_length: the most tokens that a window may have, special tokens included.
+    """
+
+    encoder: Encoder
+    head: HeadModule
+    tokenizer: Any
+    template: Template
+    labels: tuple[str, ...]
+    max_length: int
+
+
+def load(
+    path: Path, *, auto_class: str, first_token: bool, device: str, precision: str
+) -> LoadedModel:
+    """Load a model folder and check on a probe that encoder and head together equal the model.
+
+    auto_class: the name of the class of transformers, such as AutoModelForTokenClassification.
+    first_token: true when the head reads only the first token's hidden state.
+    """
+    model = _open(path, auto_class)
+    tokenizer = _open_tokenizer(path)
+    backend = prepare(tokenizer)
+    template = find_template(backend)
+    base = model.base_model
+    head = HeadModule(model, first_token=first_token)
+    encoder = _encoder(model, head, backend, template, device, precision)
+    config = model.config
+    return LoadedModel(
+        encoder=encoder,
+        head=head.to(device),
+        tokenizer=backend,
+        template=template,
+        labels=tuple(config.id2label[i] for i in sorted(config.id2label)),
+        max_length=_max_length(base.config, tokenizer),
+    )
+
+
+class HeadModule(nn.Module):
+    """A model of transformers whose base is given its hidden states instead of computing them."""
+
+    def __init__(self, model: nn.Module, *, first_token: bool) -> None:
+        super().__init__()
+        self.first_token = first_token
+        base = model.base_model
+        self.given = _Given(base)
+        setattr(model, model.base_model_prefix, self.given)
+        self.model = model
+        self.base = [base]  # in a list, so that the head's parameters are the head's alone
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map hidden states (n, width) to logits (n, n_scores) in fp32."""
+        self.given.hidden = hidden[:, None] if self.first_token else hidden[None]
+        output = self.model(input_ids=self.given.hidden.new_zeros(1, 1, dtype=torch.long))
+        if "start_logits" in output:
+            return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
+        return output.logits if self.first_token else output.logits[0]
+
+
+class _Given(nn.Module):
+    """Stands in for a base model: gives out the hidden states that it was handed."""
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.pooler = getattr(base, "pooler", None)
+        self.pooler_activation = getattr(base, "pooler_activation", None)
+        self.hidden = torch.empty(0)
+
+    def forward(self, *args: object, **kwargs: object) -> BaseModelOutputWithPooling:
+        del args, kwargs
+        return BaseModelOutputWithPooling(
+            last_hidden_state=self.hidden, pooler_output=self._pooled()
+        )
+
+    def _pooled(self) -> Tensor | None:
+        if self.pooler is None:
+            return None
+        if self.pooler_activation is not None:  # ALBERT's pooler is a bare linear layer
+            return self.pooler_activation(self.pooler(self.hidden[:, 0]))
+        return self.pooler(self.hidden)
+
+
+def _open(path: Path, auto_class: str) -> nn.Module:
+    kind = getattr(transformers, auto_class)
+    dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
+    try:
+        model, report = kind.from_pretrained(
+            path,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **{dtype: torch.float32},
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(f"The model at {path} does not open as {auto_class}: {reason}") from error
+    if report["missing_keys"]:
+        names = ", ".join(sorted(report["missing_keys"])[:3])
+        raise ModelError(
+            f"The model at {path} lacks weights of {auto_class} ({names}); it was not trained for "
+            "this task. Give a fine-tuned model or another component."
+        )
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval()
+
+
+def _open_tokenizer(path: Path) -> Any:
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            path, use_fast=True, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The model at {path} has no tokenizer that opens: {error}") from error
+
+
+def _max_length(config: Any, tokenizer: Any) -> int:
+    """Return the positions that the encoder really has."""
+    limit = getattr(config, "max_position_embeddings", 512)
+    if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+        limit -= config.pad_token_id + 1
+    return min(limit, tokenizer.model_max_length)
+
+
+def _encoder(
+    model: nn.Module,
+    head: HeadModule,
+    backend: Any,
+    template: Template,
+    device: str,
+    precision: str,
+) -> Encoder:
+    """Return the packed encoder when it computes what the model computes, else the padded one."""
+    base = head.base[0]
+    first = head.first_token
+    packed = packed_encoder(base, device="cpu", precision="fp32", first_token=first)
+    reference = hf_encoder(base, key="", device="cpu", precision="fp32", first_token=first)
+    expected = _probe(reference, backend, template)
+    if packed is not None:
+        difference = (_probe(packed, backend, template) - expected).abs().max()
+        if difference <= TOLERANCE:
+            made = packed_encoder(base, device=device, precision=precision, first_token=first)
+            assert made is not None  # noqa: S101  the same architecture as the line above
+            return made
+    key = f"{digest(base)}/{device}/{precision}"
+    return hf_encoder(base, key=key, device=device, precision=precision, first_token=first)
+
+
+@torch.inference_mode()
+def _probe(encoder: Encoder, backend: Any, template: Template) -> Tensor:
+    """Return the hidden states of two short texts of different length."""
+    import numpy as np
+
+    tokens = tokenize(backend, PROBE)
+    windows = cut(tokens, Items(np.arange(len(PROBE))), template, max_length=64, stride=0)
+    batch = pack(np.argsort(-windows.lengths), tokens, windows, template)
+    return SharedRun([encoder])(to_device(batch, encoder.device))[0]
+
+
+def hf_files(path: Path) -> dict[str, Path]:
+    """Return the files that make the model folder whole, by their name in a copy of it.
+
+    Weights that lie outside the folder (shared with other models) are named as the index does.
+    """
+    files = {
+        file.name: file
+        for file in path.iterdir()
+        if file.is_file() and not file.name.startswith(".")
+    }
+    index = path / INDEX
+    if index.is_file():
+        for name in set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()):
+            files[name] = (path / name).resolve()
+    return files
