@@ -39,7 +39,12 @@ class Annotator(Protocol):
 
 
 class Head(Protocol):
-    """What a BERT annotator adds to an encoder: hidden states to scores to annotations."""
+    """What a BERT annotator adds to an encoder: hidden states to scores to annotations.
+
+    n_scores: how many scores a token, or a window, has.
+    """
+
+    n_scores: int
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Map hidden states (n, width) to scores (n, n_scores), on the device.
