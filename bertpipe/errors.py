@@ -8,6 +8,7 @@ BertpipeError                 1   the run or the training failed
 │   └── OutputError               the output folder
 ├── BusyError                75   another process holds the output folder
 ├── WorkerError               1   a worker process died
+├── Interrupted         130, 143  Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
 
 A message is one sentence that names the thing, the value and the cure.
@@ -54,3 +55,11 @@ class WorkerError(BertpipeError):
 
 class DocumentError(BertpipeError):
     """One record cannot be annotated; the run records it and goes on."""
+
+
+class Interrupted(BertpipeError):
+    """A signal ended the run; what was whole is committed."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

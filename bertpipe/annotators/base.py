@@ -17,7 +17,7 @@ from bertpipe.annotators.passes import Pass, Request, text_request
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import list_devices, resolve_precision
 from bertpipe.encoder.load import LoadedModel, hf_files, load
-from bertpipe.encoder.resolve import ModelFolder, resolve
+from bertpipe.encoder.resolve import ModelFolder, resolve, weights_digest
 from bertpipe.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,6 +107,28 @@ class BertAnnotator:
     def annotate(self, batch: pa.RecordBatch) -> pa.Array:
         """Annotate the column `text` of a batch; see `bertpipe.annotator.Annotator`."""
         return self._own_pass.run(batch).columns[self.name]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a run records of this component; `fingerprint` is what a resumed run compares.
+
+        Loads the model.
+        """
+        loaded = self.loaded
+        return {
+            "model": self.model,
+            "origin": self.folder.origin,
+            "path": str(self.folder.path),
+            "labels": list(loaded.labels),
+            "device": loaded.encoder.device,
+            "encoder": loaded.encoder.kind,
+            "fingerprint": {
+                "weights": weights_digest(self.folder.path),
+                "precision": loaded.encoder.precision,
+                "max_length": self.max_length,
+                "stride": self.encoder.stride,
+                "truncation": self.encoder.truncation,
+            },
+        }
 
     @cached_property
     def _own_pass(self) -> Pass:

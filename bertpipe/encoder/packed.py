@@ -84,7 +84,7 @@ class Layer(nn.Module):
     Matrix products run in `dtype`; residual sums and norms stay in fp32.
     """
 
-    def __init__(self, source: nn.Module, names: _Names, config: object, dtype: torch.dtype):
+    def __init__(self, source: nn.Module, names: _Names, config: object, dtype: torch.dtype) -> None:
         super().__init__()
         part = source.get_submodule
         self.n_heads: int = config.num_attention_heads  # type: ignore[attr-defined]
@@ -131,8 +131,9 @@ class Layer(nn.Module):
 
 
 def attend(qkv: Tensor, inputs: Inputs) -> Tensor:
-    """Let each window attend to itself: (n_tokens, 3, n_heads, depth) -> (n_tokens, n_heads, depth).
+    """Let each window attend to itself.
 
+    (n_tokens, 3, n_heads, depth) -> (n_tokens, n_heads, depth).
     On CUDA in half precision one variable-length kernel serves the batch; elsewhere one call a
     group of windows of equal length.
     """

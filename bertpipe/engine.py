@@ -1,0 +1,291 @@
+"""The run: the parent's loop from corpus to committed parts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import pyarrow as pa
+from bertpipe.output.ledger import Ledger
+from bertpipe.output.parquet import TemporaryPart
+
+from bertpipe.config import Component, RunConfig
+from bertpipe.corpus import Corpus, open_corpus
+from bertpipe.corpus.chunks import iterate_chunks
+from bertpipe.encoder.resolve import resolve
+from bertpipe.errors import Interrupted
+from bertpipe.output.schema import output_schema
+from bertpipe.pool import LocalPool, Message, Pool, ProcessPool, finish, hand_out, worker_devices
+from bertpipe.records import FORMAT_VERSION
+from bertpipe.report import Progress, Report, Tally, versions
+
+CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
+MIN_CHUNK_CHARS = 16_384
+CHUNKS_A_WORKER = 4  # a small corpus is cut at least this fine
+PART_BYTES = 128_000_000
+PROGRESS_SECONDS = 0.5
+
+
+def run(
+    corpus: Sequence[str],
+    *,
+    config: RunConfig,
+    output: Path,
+    limit: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Annotate a corpus into Parquet parts in the folder `output`; go on where a run stopped.
+
+    Every input record becomes exactly one row. `limit` stops after that many records of the corpus.
+    `overwrite` replaces an output made with other settings.
+
+    Raises:
+        UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
+        BusyError: Another run holds the output folder.
+        Interrupted: A signal ended the run; what was whole is committed.
+    """
+    started = time.monotonic()
+    opened = open_corpus(
+        corpus,
+        format=config.format,
+        text_field=config.text_field,
+        id_field=config.id_field,
+        lines=config.lines,
+        keep=config.keep,
+        relative_to=config.relative_to,
+    )
+    config = with_local_models(config)
+    devices = worker_devices(config, n_bytes=opened.n_bytes)
+    with closing(start_pool(config, devices)) as pool:
+        components = wait_until_ready(pool)
+        ledger = Ledger.open(
+            output,
+            fingerprint=fingerprint(config, components),
+            schema=output_schema(opened.schema, column_types(components)),
+            sources=opened.sources,
+            chunk_chars=chunk_chars(opened.n_bytes, devices),
+            overwrite=overwrite,
+        )
+        with closing(ledger):
+            job = _Job(pool, ledger, opened, limit, progress, started)
+            job.prepare(config, components)
+            return job.run()
+
+
+class _Job:
+    """The parent's loop over chunks and messages."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        ledger: Ledger,
+        corpus: Corpus,
+        limit: int | None,
+        progress: Callable[[Progress], None] | None,
+        started: float,
+    ) -> None:
+        self.pool = pool
+        self.ledger = ledger
+        self.corpus = corpus
+        self.limit = limit
+        self.progress = progress or (lambda moment: None)
+        self.tally = Tally()
+        self.started = started
+        self.ready = time.monotonic()
+        self.told = 0.0
+        self.components: list[Message] = []
+
+    def prepare(self, config: RunConfig, components: list[Message]) -> None:
+        """Tell the workers where and how to write."""
+        self.components = components
+        message = {
+            "type": "open",
+            "folder": str(self.ledger.folder),
+            "schema": self.ledger.schema.serialize().to_pybytes().hex(),
+            "metadata": self.ledger.part_metadata(recorded(self.pool, components)),
+            "part_bytes": PART_BYTES,
+            "part_seconds": config.commit_every,
+        }
+        for worker in range(self.pool.n_workers):
+            self.pool.send(worker, {**message, "worker": worker})
+
+    def run(self) -> Report:
+        """Annotate what the ledger lacks; on a signal commit what is whole first."""
+        chunks = iterate_chunks(
+            self.corpus,
+            chunk_chars=self.ledger.chunk_chars,
+            done=self.ledger.done,
+            limit=self.limit,
+        )
+        with StopSignal() as stop:
+            self._listen(hand_out(self.pool, chunks, stop.is_set))
+            self._listen(finish(self.pool, stop.is_set))
+        if stop.number is not None:
+            raise Interrupted(
+                stop.number,
+                f"Stopped by {signal.Signals(stop.number).name} with {self.ledger.n_rows} rows "
+                f"committed in {self.ledger.folder}; run the same command again to go on.",
+            )
+        report = self._report()
+        self.ledger.finish(report.to_dict())
+        return report
+
+    def _listen(self, messages: Iterator[tuple[int, Message]]) -> None:
+        for _, message in messages:
+            if message["type"] == "chunk":
+                self.tally.add_chunk(message)
+            elif message["type"] == "part":
+                self.ledger.commit(TemporaryPart.from_dict(message["part"]))
+            elif message["type"] == "finished":
+                self.tally.add_finished(message)
+            self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self.told < PROGRESS_SECONDS:
+            return
+        self.told = now
+        self.progress(
+            Progress(
+                n_rows=self.tally.n_rows,
+                n_done=self.ledger.n_rows_before,
+                n_errors=self.tally.n_errors,
+                n_tokens=self.tally.n_tokens,
+                seconds=now - self.ready,
+                share=getattr(self.corpus, "share_read", None),
+            )
+        )
+
+    def _report(self) -> Report:
+        return Report(
+            output=self.ledger.folder,
+            n_rows=self.ledger.n_rows,
+            n_errors=sum(self.ledger.errors_by_type.values()),
+            errors_by_type=dict(self.ledger.errors_by_type),
+            examples=self.tally.examples,
+            n_new=self.tally.n_rows,
+            n_tokens=self.tally.n_tokens,
+            labels=self.tally.top_labels(),
+            seconds=time.monotonic() - self.ready,
+            startup_seconds=self.ready - self.started,
+            stage_seconds={name: round(each, 3) for name, each in self.tally.seconds.items()},
+            counts=dict(self.tally.counts),
+            components=[_without_schema(component) for component in self.components],
+            skipped=[str(path) for path in self.corpus.skipped],
+            n_workers=self.pool.n_workers,
+        )
+
+
+def start_pool(config: RunConfig, devices: Sequence[str]) -> Pool:
+    """Start the workers, or the one in this process for `workers = 0`."""
+    if config.workers == 0:
+        return LocalPool(config, devices[0])
+    return ProcessPool(config, devices)
+
+
+def wait_until_ready(pool: Pool) -> list[Message]:
+    """Return what the first worker says of its components, once all workers have loaded them."""
+    components: dict[int, list[Message]] = {}
+    while len(components) < pool.n_workers:
+        for worker, message in pool.receive():
+            components[worker] = message["components"]
+    return components[0]
+
+
+def with_local_models(config: RunConfig) -> RunConfig:
+    """Resolve every model once, so that a wrong name ends the run before a worker starts."""
+    return replace(config, components=tuple(_localized(each, config) for each in config.components))
+
+
+def _localized(component: Component, config: RunConfig) -> Component:
+    model = component.settings.get("model")
+    if model is None:
+        return component
+    revision = component.settings.get("revision")
+    folder = resolve(model, revision=revision, offline=config.encoder.offline)
+    return replace(component, settings={**component.settings, "model": str(folder.path)})
+
+
+def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, Any]:
+    """Return what makes two runs the same job: settings and weights, not versions or workers."""
+    items: dict[str, Any] = {
+        "format": FORMAT_VERSION,
+        "text field": config.text_field,
+        "columns kept": config.keep and list(config.keep),
+        "lines": config.lines,
+    }
+    for component, described in zip(config.components, components, strict=True):
+        items[f"component {component.name}"] = {
+            "factory": component.factory,
+            **{k: v for k, v in component.own_settings.items() if k not in ("model", "revision")},
+            **described.get("fingerprint", {}),
+        }
+    return items
+
+
+def column_types(components: Sequence[Message]) -> dict[str, pa.DataType]:
+    """Return the type of each component's column."""
+    schemas = [
+        pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(each["schema"]))) for each in components
+    ]
+    return {field.name: field.type for schema in schemas for field in schema}
+
+
+def recorded(pool: Pool, components: Sequence[Message]) -> dict[str, Any]:
+    """Return what each part records of its making; it is not compared on resuming."""
+    return {
+        "versions": versions(),
+        "workers": pool.n_workers,
+        "components": [_without_schema(component) for component in components],
+    }
+
+
+def chunk_chars(n_bytes: int, devices: Sequence[str]) -> int:
+    """Return the size of a chunk: a small corpus is cut finer, so that every worker is busy."""
+    largest = CHUNK_CHARS[devices[0].partition(":")[0]]
+    if not n_bytes:
+        return largest
+    fair = n_bytes // (CHUNKS_A_WORKER * len(devices))
+    return min(largest, max(MIN_CHUNK_CHARS, fair))
+
+
+class StopSignal:
+    """Notes Ctrl-C and SIGTERM instead of being interrupted by them, so that no message is cut.
+
+    number: of the signal that came, or None. Signals reach the main thread only; elsewhere (in a
+    notebook's thread, say) this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.number = number
+
+    def is_set(self) -> bool:
+        """Tell whether a signal came."""
+        return self.number is not None
+
+
+def _without_schema(component: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in component.items() if name != "schema"}

@@ -1,0 +1,129 @@
+"""What a run says of itself: progress while it works, a report at its end."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+N_TOP_LABELS = 20
+PACKAGES = ("bertpipe", "pyarrow", "spacy", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a run.
+
+    n_rows: annotated in this run. n_done: in the output from earlier runs. seconds: since the
+    workers were ready. share: of the corpus, by the size of what was read, or None if unknown.
+    """
+
+    n_rows: int
+    n_done: int
+    n_errors: int
+    n_tokens: int
+    seconds: float
+    share: float | None
+
+
+@dataclass
+class Report:
+    """What a run did, and what the whole output holds.
+
+    n_rows, n_errors, errors_by_type: of the whole output, earlier runs included.
+    n_new: rows annotated by this run. examples: one message of each type of error.
+    labels: how often each component found each label, in this run.
+    n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
+    """
+
+    output: Path
+    n_rows: int = 0
+    n_errors: int = 0
+    errors_by_type: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    n_new: int = 0
+    n_tokens: int = 0
+    labels: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+    startup_seconds: float = 0.0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    components: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    n_workers: int = 0
+
+    @property
+    def documents_per_second(self) -> float:
+        """Return how many documents this run annotated a second."""
+        return self.n_new / self.seconds if self.seconds else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Return how many tokens this run annotated a second."""
+        return self.n_tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def padding(self) -> float:
+        """Return the share of the computed tokens that were padding."""
+        computed = self.counts.get("tokens", 0) + self.counts.get("padded", 0)
+        return self.counts.get("padded", 0) / computed if computed else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            **vars(self),
+            "output": str(self.output),
+            "documents_per_second": round(self.documents_per_second, 2),
+            "tokens_per_second": round(self.tokens_per_second, 1),
+            "padding": round(self.padding, 5),
+            "versions": versions(),
+            "machine": platform.machine(),
+            "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+
+
+class Tally:
+    """Adds up what the workers say."""
+
+    def __init__(self) -> None:
+        self.n_rows = self.n_errors = self.n_tokens = 0
+        self.errors: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self.labels: dict[str, Counter[str]] = {}
+        self.seconds: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+
+    def add_chunk(self, message: Mapping[str, Any]) -> None:
+        """Add what a worker says of an annotated chunk."""
+        self.n_rows += message["n_rows"]
+        self.n_tokens += message["n_tokens"]
+        self.n_errors += sum(message["errors"].values())
+        self.errors.update(message["errors"])
+        self.examples = {**message["examples"], **self.examples}
+        for name, counts in message["labels"].items():
+            self.labels.setdefault(name, Counter()).update(counts)
+
+    def add_finished(self, message: Mapping[str, Any]) -> None:
+        """Add how a worker spent its time."""
+        self.seconds.update(message["seconds"])
+        self.counts.update(message["counts"])
+
+    def top_labels(self) -> dict[str, dict[str, int]]:
+        """Return the commonest labels of each component."""
+        return {name: dict(each.most_common(N_TOP_LABELS)) for name, each in self.labels.items()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

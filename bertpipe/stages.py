@@ -1,0 +1,230 @@
+"""What happens to a chunk between reading and writing: annotators run, errors are isolated."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from bertpipe.annotator import Annotator
+from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError
+from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
+
+MAX_MESSAGE_CHARS = 500
+
+
+@dataclass
+class Outcome:
+    """What a step gives for some rows: columns by name, statistics, and errors by row."""
+
+    columns: dict[str, pa.Array]
+    statistics: pa.RecordBatch | None = None
+    errors: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+class Step(Protocol):
+    """One or several annotators that run together."""
+
+    names: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+
+    def run(self, batch: pa.RecordBatch) -> Outcome:
+        """Annotate every row of the batch or raise."""
+        ...
+
+
+class SingleStep:
+    """An annotator on its own."""
+
+    def __init__(self, annotator: Annotator) -> None:
+        self.annotator = annotator
+        self.names = (annotator.name,)
+        self.types = (annotator.type,)
+
+    def run(self, batch: pa.RecordBatch) -> Outcome:
+        """Annotate the batch and hold the annotator to its contract."""
+        values = self.annotator.annotate(batch)
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        _check_contract(self.annotator, values, batch.num_rows)
+        return Outcome({self.annotator.name: values})
+
+
+class PassStep:
+    """Annotators that share one pass through an encoder."""
+
+    def __init__(self, annotators: Sequence[Any]) -> None:
+        from bertpipe.annotators.passes import Pass
+
+        self.names = tuple(annotator.name for annotator in annotators)
+        self.types = tuple(annotator.type for annotator in annotators)
+        self.shared = Pass(annotators)
+
+    def run(self, batch: pa.RecordBatch) -> Outcome:
+        """Annotate the batch in one pass."""
+        result = self.shared.run(batch)
+        return Outcome(result.columns, result.statistics)
+
+
+def make_steps(annotators: Sequence[Annotator]) -> list[Step]:
+    """Group the annotators: those that may share a pass stand where the first of them stood."""
+    groups: dict[object, list[Any]] = {}
+    for annotator in annotators:
+        key = getattr(annotator, "pass_key", lambda: None)()
+        groups.setdefault(key or annotator.name, []).append(annotator)
+    return [
+        PassStep(group) if hasattr(group[0], "pass_key") else SingleStep(group[0])
+        for group in groups.values()
+    ]
+
+
+class Stages:
+    """Takes chunks from records to output columns.
+
+    seconds: time by stage. counts: rows, errors, characters and what the passes count.
+    """
+
+    def __init__(self, annotators: Sequence[Annotator], *, text_field: str) -> None:
+        self.steps = make_steps(annotators)
+        self.text_field = text_field
+        self.types = {annotator.name: annotator.type for annotator in annotators}
+        self.seconds: Counter[str] = Counter()
+
+    def annotate(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the records with the annotation columns, the statistics and `_error` added.
+
+        A record without a usable text goes through no annotator; its annotations are null.
+        """
+        start = time.perf_counter()
+        texts = records.column(self.text_field)
+        usable = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+        outcome = self._run_steps(_input(records, self.text_field).take(pa.array(usable)))
+        place = np.zeros(records.num_rows, dtype=np.int64)
+        place[usable] = np.arange(len(usable))
+        missing = np.ones(records.num_rows, dtype=bool)
+        missing[usable] = False
+        indices = pa.array(place, mask=missing)
+        columns = {name: array.take(indices) for name, array in outcome.columns.items()}
+        statistics = outcome.statistics or _no_statistics(len(usable))
+        for name, array in zip(STATISTICS.names, statistics.columns, strict=True):
+            columns[name] = array.take(indices)
+        errors = {int(usable[row]): error for row, error in outcome.errors.items()}
+        columns[ERROR] = _merge_errors(records.column(ERROR), errors)
+        self.seconds["annotate"] += time.perf_counter() - start
+        return _with_columns(records, columns)
+
+    def _run_steps(self, batch: pa.RecordBatch) -> Outcome:
+        columns: dict[str, pa.Array] = {}
+        statistics, errors = None, {}
+        for step in self.steps:
+            outcome = run_isolated(step, _with_columns(batch, columns))
+            columns.update(outcome.columns)
+            statistics = statistics or outcome.statistics
+            errors = outcome.errors | errors  # the first component's error stands
+        return Outcome({name: columns[name] for name in self.types}, statistics, errors)
+
+    def counts(self) -> dict[str, int]:
+        """Return what the passes counted, summed."""
+        total: Counter[str] = Counter()
+        for step in self.steps:
+            if isinstance(step, PassStep):
+                total.update(step.shared.counts)
+        return dict(total)
+
+    def timings(self) -> dict[str, float]:
+        """Return the seconds spent by stage."""
+        total = Counter(self.seconds)
+        for step in self.steps:
+            if isinstance(step, PassStep):
+                total.update(step.shared.seconds)
+        return dict(total)
+
+
+def run_isolated(step: Step, batch: pa.RecordBatch) -> Outcome:
+    """Run a step; when it raises, halve the batch until the records that make it raise are known.
+
+    A wrong setting or a broken contract is nobody's record and is raised.
+    """
+    try:
+        return step.run(batch)
+    except (UsageError, KeyboardInterrupt):
+        raise
+    except BertpipeError as error:
+        if not isinstance(error, DocumentError):
+            raise
+        caught: Exception = error
+    except Exception as error:
+        caught = error
+    if batch.num_rows == 1:
+        return _failed(step, caught)
+    middle = batch.num_rows // 2
+    left = run_isolated(step, batch.slice(0, middle))
+    right = run_isolated(step, batch.slice(middle))
+    return _join(step, left, right, middle, batch.num_rows)
+
+
+def _failed(step: Step, error: Exception) -> Outcome:
+    record = {
+        "stage": "annotate",
+        "component": ",".join(step.names),
+        "type": type(error).__name__,
+        "message": str(error)[:MAX_MESSAGE_CHARS],
+    }
+    columns = {name: pa.nulls(1, kind) for name, kind in zip(step.names, step.types, strict=True)}
+    return Outcome(columns, None, {0: record})
+
+
+def _join(step: Step, left: Outcome, right: Outcome, n_left: int, n_rows: int) -> Outcome:
+    columns = {
+        name: pa.concat_arrays([left.columns[name], right.columns[name]]) for name in step.names
+    }
+    errors = left.errors | {row + n_left: error for row, error in right.errors.items()}
+    statistics = None
+    if left.statistics is not None or right.statistics is not None:
+        parts = [left.statistics or _no_statistics(n_left)]
+        parts.append(right.statistics or _no_statistics(n_rows - n_left))
+        statistics = pa.concat_batches(parts)
+    return Outcome(columns, statistics, errors)
+
+
+def _no_statistics(n_rows: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.nulls(n_rows, kind) for kind in STATISTICS.types], STATISTICS)
+
+
+def _check_contract(annotator: Annotator, values: object, n_rows: int) -> None:
+    if not isinstance(values, pa.Array):
+        raise ConfigError(
+            f"Component {annotator.name!r} returned a {type(values).__name__}; annotate must "
+            "return a pyarrow.Array."
+        )
+    if len(values) != n_rows or values.type != annotator.type:
+        raise ConfigError(
+            f"Component {annotator.name!r} returned {len(values)} values of type {values.type} "
+            f"for {n_rows} rows; annotate must return one value of {annotator.type} a row."
+        )
+
+
+def _input(records: pa.RecordBatch, text_field: str) -> pa.RecordBatch:
+    """Return what annotators see: the columns of the records, the text under the name `text`."""
+    if text_field == "text":
+        return records
+    return _with_columns(records, {"text": records.column(text_field)})
+
+
+def _with_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True)) | columns
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def _merge_errors(found: pa.Array, errors: dict[int, dict[str, Any]]) -> pa.Array:
+    if not errors:
+        return found
+    merged = found.to_pylist()
+    for row, error in errors.items():
+        merged[row] = error
+    return pa.array(merged, ERROR_TYPE)

@@ -1,0 +1,207 @@
+"""A worker: the process that takes chunks from texts to finished parts, one a device.
+
+Started by the parent as `python -m bertpipe.worker FD`, FD being one end of a socket pair.
+Messages are JSON; a chunk is followed by its records as an Arrow stream.
+
+    parent to worker    start, open, chunk, finish, stop
+    worker to parent    ready, chunk, part, finished, failed
+
+When the parent's end closes, the worker exits at once: nobody writes after a killed parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from bertpipe.annotators.create import create
+from bertpipe.output.parquet import PartWriter
+
+from bertpipe.config import RunConfig
+from bertpipe.corpus.chunks import Slice
+from bertpipe.errors import BertpipeError
+from bertpipe.records import ERROR, N_TOKENS
+from bertpipe.stages import Stages
+
+Message = dict[str, Any]
+
+
+def to_bytes(batch: pa.RecordBatch) -> bytes:
+    """Write one record batch as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def from_bytes(payload: bytes) -> pa.RecordBatch:
+    """Read the record batch of an Arrow stream."""
+    return pa.ipc.open_stream(payload).read_next_batch()
+
+
+class Worker:
+    """The worker's state: its annotators, and the part that it is writing.
+
+    Messages are handled by the method of their name; each returns nothing and answers by `send`.
+    """
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self.send = send
+        self.lock = threading.Lock()  # of the writer and of `send`
+        self.stages: Stages
+        self.writer: PartWriter
+        self.columns: list[str] = []
+        self.part_bytes = 0
+        self.part_seconds = 0.0
+        self.opened_at: float | None = None
+
+    def start(self, message: Message) -> None:
+        """Load the annotators and say what they are."""
+        config = RunConfig.from_dict(message["config"])
+        annotators = [create(component, config.encoder) for component in config.components]
+        self.stages = Stages(annotators, text_field=message["text_field"])
+        self.send({"type": "ready", "components": [describe(each) for each in annotators]})
+
+    def open(self, message: Message) -> None:
+        """Get ready to write parts."""
+        schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(message["schema"])))
+        self.writer = PartWriter(
+            Path(message["folder"]), schema, message["metadata"], worker=message["worker"]
+        )
+        self.columns = schema.names
+        self.part_bytes = message["part_bytes"]
+        self.part_seconds = message["part_seconds"]
+
+    def chunk(self, message: Message, records: pa.RecordBatch) -> None:
+        """Annotate a chunk and write it to the open part."""
+        annotated = self.stages.annotate(records)
+        start = time.perf_counter()
+        summary = summarise(annotated, self.stages.types)
+        with self.lock:
+            slices = [Slice(**each) for each in message["slices"]]
+            self.writer.write(annotated.select(self.columns), slices)
+            self.opened_at = self.opened_at or time.monotonic()
+            self.send({"type": "chunk", **summary})
+            is_old = time.monotonic() - self.opened_at >= self.part_seconds
+            if is_old or self.writer.n_bytes >= self.part_bytes:
+                self.close_part()
+        self.stages.seconds["write"] += time.perf_counter() - start
+
+    def close_part(self) -> None:
+        """Hand the open part to the parent, which commits it."""
+        if self.opened_at is not None:
+            self.send({"type": "part", "part": self.writer.close().to_dict()})
+            self.opened_at = None
+
+    def finish(self, message: Message) -> None:
+        """Hand over the last part and say how the time was spent."""
+        del message
+        with self.lock:
+            self.close_part()
+            seconds, counts = self.stages.timings(), self.stages.counts()
+            self.send({"type": "finished", "seconds": seconds, "counts": counts})
+
+    # In the parent's own process nothing is left undone when the signal is noticed.
+    stop = finish
+
+
+def describe(annotator: Any) -> Message:
+    """Return what the parent must know of an annotator: JSON, its type as an Arrow schema."""
+    schema = pa.schema([(annotator.name, annotator.type)]).serialize().to_pybytes().hex()
+    described = {"name": annotator.name, "schema": schema}
+    if hasattr(annotator, "describe"):
+        described.update(annotator.describe())
+    return described
+
+
+def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
+    """Count the rows, tokens, errors and labels of an annotated chunk."""
+    errors = annotated.column(ERROR)
+    failed = errors.drop_null().to_pylist()
+    return {
+        "n_rows": annotated.num_rows,
+        "n_tokens": pc.sum(annotated.column(N_TOKENS)).as_py() or 0,
+        "errors": Counter(error["type"] for error in failed),
+        "examples": {error["type"]: error["message"] for error in reversed(failed)},
+        "labels": {name: count_labels(annotated.column(name)) for name in names},
+    }
+
+
+def count_labels(column: pa.Array) -> dict[str, int]:
+    """Count the field `label` of a column of structs or of lists of structs."""
+    if pa.types.is_list(column.type):
+        column = column.flatten()
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("label") < 0:
+        return {}
+    counted = pc.struct_field(column, "label").drop_null().value_counts()
+    return {each["values"]: each["counts"] for each in counted.to_pylist()}
+
+
+def main(descriptor: int) -> int:
+    """Serve the parent at the other end of the descriptor until it says finish."""
+    # The terminal sends Ctrl-C to every process of the group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    inbox: queue.Queue[tuple[Message, pa.RecordBatch | None]] = queue.Queue()
+
+    def send(message: Message) -> None:
+        connection.send_bytes(json.dumps(message).encode())
+
+    worker = Worker(send)
+    threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
+    try:
+        _serve(worker, inbox)
+    except BertpipeError as error:
+        send({"type": "failed", "error": type(error).__name__, "message": str(error)})
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        send({"type": "failed", "error": "WorkerError", "message": text})
+    else:
+        return 0
+    return 1
+
+
+def _serve(worker: Worker, inbox: queue.Queue[tuple[Message, pa.RecordBatch | None]]) -> None:
+    kind = ""
+    while kind != "finish":
+        message, records = inbox.get()
+        kind = message.pop("type")
+        if records is None:
+            getattr(worker, kind)(message)
+        else:
+            worker.chunk(message, records)
+
+
+def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) -> None:
+    """Read messages as they come, so that the parent's writes never wait for a busy worker.
+
+    A stop does not wait for the chunk at work: the part is closed without it.
+    """
+    try:
+        while True:
+            message = json.loads(connection.recv_bytes())
+            has_records = message["type"] == "chunk"
+            records = from_bytes(connection.recv_bytes()) if has_records else None
+            if message["type"] == "stop":
+                worker.finish(message)
+                os._exit(0)
+            inbox.put((message, records))
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))
