@@ -27,7 +27,7 @@ _HOMES = {
     "annotate": "bertpipe.engine",
     "run": "bertpipe.engine",
 }
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the table above holds the names
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
