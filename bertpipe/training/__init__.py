@@ -1,0 +1,1 @@
+"""Fine-tune encoders: data, windows, heads, metrics and cards around transformers' Trainer."""

@@ -1,0 +1,142 @@
+"""Length-grouped batches of windows, bounded by tokens, from one or several tasks."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import Dataset
+
+from bertpipe.training.features import IGNORED, Feature
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Windows of one data file and how often an epoch reads them."""
+
+    features: Sequence[Feature]
+    passes: float = 1.0
+
+
+def plan(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
+    """Group indices by length so that windows times longest window stays within `budget` tokens.
+
+    A window longer than the budget stands alone.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def draw(size: int, *, passes: float, random: Random) -> list[int]:
+    """Return every index floor(passes) times and a random share of them once more."""
+    extra = random.sample(range(size), round(size * math.modf(passes)[0]))
+    return [*range(size)] * int(passes) + extra
+
+
+class TaskBatches:
+    """A batch sampler: lists of (task, window) whose order and make-up depend on seed and epoch.
+
+    The number of batches is planned for all epochs at the start, so that the schedule knows it.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, Sequence[Portion]], *, budget: int, seed: int, epochs: int
+    ) -> None:
+        self.tasks, self.budget, self.seed, self.epoch = tasks, budget, seed, 0
+        self.length = max(len(self._batches(epoch)) for epoch in range(epochs))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the batches that the next iteration gives."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[tuple[str, int]]]:
+        batches = self._batches(self.epoch)
+        yield from batches
+        yield from batches[: self.length - len(batches)]
+
+    def _batches(self, epoch: int) -> list[list[tuple[str, int]]]:
+        random = Random(f"{self.seed}/{epoch}")
+        batches = []
+        for task, portions in self.tasks.items():
+            chosen = self._chosen(portions, random)
+            random.shuffle(chosen)
+            # Neighbours in length differ from epoch to epoch only by this noise.
+            lengths = [length + random.randrange(4) for _, length in chosen]
+            for batch in plan(lengths, budget=self.budget):
+                batches.append([(task, chosen[i][0]) for i in batch])
+        random.shuffle(batches)
+        return batches
+
+    @staticmethod
+    def _chosen(portions: Sequence[Portion], random: Random) -> list[tuple[int, int]]:
+        chosen, first = [], 0
+        for portion in portions:
+            indices = draw(len(portion.features), passes=portion.passes, random=random)
+            chosen += [(first + i, len(portion.features[i].ids)) for i in indices]
+            first += len(portion.features)
+        return chosen
+
+
+class TaskFeatures(Dataset[tuple[str, Feature]]):
+    """The windows of every task, found by (task, position)."""
+
+    def __init__(self, tasks: Mapping[str, Sequence[Portion]]) -> None:
+        self.features = {
+            task: [feature for portion in portions for feature in portion.features]
+            for task, portions in tasks.items()
+        }
+
+    def __len__(self) -> int:
+        return sum(map(len, self.features.values()))
+
+    def __getitem__(self, key: Any) -> tuple[str, Feature]:
+        task, index = key
+        return task, self.features[task][index]
+
+
+def collate(items: Sequence[tuple[str, Feature]], *, pad_id: int) -> dict[str, Any]:
+    """Pad the windows of one batch; all are of one task, whose name goes along."""
+    features = [feature for _, feature in items]
+    return {"task": items[0][0], **inputs(features, pad_id=pad_id), **targets(features)}
+
+
+def inputs(features: Sequence[Feature], *, pad_id: int) -> dict[str, "torch.Tensor"]:
+    """Return input_ids, token_type_ids and attention_mask, each [windows, tokens]."""
+    return {
+        "input_ids": padded([feature.ids for feature in features], pad_id),
+        "token_type_ids": padded([feature.types for feature in features], 0),
+        "attention_mask": padded([[1] * len(feature.ids) for feature in features], 0),
+    }
+
+
+def targets(features: Sequence[Feature]) -> dict[str, "torch.Tensor"]:
+    """Return labels [windows] or [windows, tokens], or start_positions and end_positions."""
+    import torch
+
+    first = features[0].target
+    if isinstance(first, tuple):
+        starts, ends = torch.tensor([feature.target for feature in features]).T
+        return {"start_positions": starts, "end_positions": ends}
+    if isinstance(first, list):
+        return {"labels": padded([feature.target for feature in features], IGNORED)}
+    return {"labels": torch.tensor([feature.target for feature in features])}
+
+
+def padded(rows: Sequence[Sequence[int]], value: int) -> "torch.Tensor":
+    """Return the rows as one tensor [rows, longest], filled up with `value`."""
+    import torch
+
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

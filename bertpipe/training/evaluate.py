@@ -1,0 +1,48 @@
+"""Score a finished model folder on the dev files of a recipe, in float32.
+
+python -m bertpipe.training.evaluate configs/train/en_ner_mini.cfg MODEL --paths.data DATA
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from bertpipe.training.base import load_tokenizer
+from bertpipe.training.scoring import score
+from bertpipe.training.settings import TaskSettings, TrainSettings, read_settings
+from bertpipe.training.tasks import build_model, load_dev
+
+BATCH_TOKENS = 2048
+
+
+def evaluate(settings: TrainSettings, model: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the figures of the model by task and dev file."""
+    return {name: evaluate_task(task, model) for name, task in settings.tasks.items()}
+
+
+def evaluate_task(settings: TaskSettings, model: Path) -> dict[str, dict[str, float]]:
+    """Return the figures of the model on one task's dev files."""
+    task = load_dev(settings, load_tokenizer(model), model_labels(settings, model))
+    return score(task, build_model(task, model, config={}), budget=BATCH_TOKENS, bf16=False)
+
+
+def model_labels(settings: TaskSettings, model: Path) -> tuple[str, ...]:
+    """Return a classifier's labels in the order of its scores; QA has none."""
+    from transformers import AutoConfig
+
+    if settings.kind == "question_answering":
+        return ()
+    return tuple(label for _, label in sorted(AutoConfig.from_pretrained(model).id2label.items()))
+
+
+def main(arguments: list[str]) -> None:
+    """Run `evaluate RECIPE MODEL [--section.name VALUE ...]` and print the figures as JSON."""
+    from bertpipe.cli.train import overrides
+
+    recipe, model, *rest = arguments
+    settings = read_settings(Path(recipe), {"paths.base": model, **overrides(rest)})
+    print(json.dumps(evaluate(settings, Path(model)), indent=1))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

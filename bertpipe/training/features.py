@@ -1,0 +1,152 @@
+"""Turn records into windows of token ids with targets, as use will cut them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from bertpipe.errors import ConfigError
+from bertpipe.training.base import plain
+from bertpipe.training.sources import Labelled, Question, Sentence
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+MAX_QUESTION_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One window.
+
+    `target` is a label id (classes), label ids per token (words) or the first and last token of
+    the answer (0, 0 for none). `positions` says for each token which word it starts (-1: none),
+    or which characters of the context it covers (None: not of the context).
+    """
+
+    ids: list[int]
+    types: list[int]
+    target: Any
+    record: int
+    positions: Sequence[Any] = ()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A tokenizer and the windows it cuts."""
+
+    tokenizer: "PreTrainedTokenizerBase"
+    max_length: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stride < self.max_length - 3:
+            raise ConfigError(
+                f"stride {self.stride} does not fit max_length {self.max_length}: make it smaller."
+            )
+
+    def windows(self, *texts: Any, cut: str = "longest_first", words: bool = False) -> Any:
+        """Return the tokenizer's encoding of `texts` with overflowing windows."""
+        return self.tokenizer(
+            *texts,
+            truncation=cut,
+            max_length=self.max_length,
+            stride=self.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            return_token_type_ids=True,
+            is_split_into_words=words,
+        )
+
+    def clipped(self, questions: list[str]) -> list[str]:
+        """Cut questions to the tokens that leave room for a context longer than the stride."""
+        room = max(1, min(MAX_QUESTION_TOKENS, self.max_length - self.stride - 8))
+        plain(self.tokenizer)
+        found = self.tokenizer(questions, add_special_tokens=False, return_offsets_mapping=True)
+        return [
+            text[: spans[:room][-1][1]] if spans else text
+            for text, spans in zip(questions, found["offset_mapping"], strict=True)
+        ]
+
+    def sentences(self, records: list[Sentence], labels: dict[str, int]) -> list[Feature]:
+        """Cut sentences; a word's label stands on its first sub-token, -100 on the others."""
+        found = self.windows([record.words for record in records], words=True)
+        features = []
+        for row, record in enumerate(found["overflow_to_sample_mapping"]):
+            starts = first_tokens(found.word_ids(row))
+            tags = records[record].tags
+            target = [labels[tags[word]] if word >= 0 else IGNORED for word in starts]
+            features.append(_feature(found, row, target, record, starts))
+        return features
+
+    def texts(self, records: list[Labelled], labels: dict[str, int]) -> list[Feature]:
+        """Cut texts; every window has the class of its text."""
+        found = self.windows([record.text for record in records])
+        return [
+            _feature(found, row, labels[records[record].label], record, ())
+            for row, record in enumerate(found["overflow_to_sample_mapping"])
+        ]
+
+    def questions(self, records: list[Question]) -> list[Feature]:
+        """Cut contexts into windows, each behind its question, with the answer's tokens."""
+        found = self.windows(
+            self.clipped([record.question.strip() for record in records]),
+            [record.context for record in records],
+            cut="only_second",
+        )
+        features = []
+        for row, record in enumerate(found["overflow_to_sample_mapping"]):
+            offsets = [
+                span if part == 1 else None
+                for span, part in zip(
+                    found["offset_mapping"][row], found.sequence_ids(row), strict=True
+                )
+            ]
+            target = answer_tokens(offsets, records[record].answers[:1])
+            features.append(_feature(found, row, target, record, offsets))
+        return features
+
+
+def first_tokens(word_ids: Sequence[int | None]) -> list[int]:
+    """Return the word that each token begins, -1 for other tokens.
+
+    A window that starts inside a word does not label its rest.
+    """
+    return [
+        word if word is not None and word != before else -1
+        for before, word in zip([None, *word_ids], word_ids, strict=False)
+    ]
+
+
+def answer_tokens(
+    offsets: Sequence[tuple[int, int] | None], answers: Sequence[tuple[int, str]]
+) -> tuple[int, int]:
+    """Return the first and last token of the answer, (0, 0) if it is not whole in the window."""
+    if not answers:
+        return 0, 0
+    start, end = answers[0][0], answers[0][0] + len(answers[0][1])
+    inside = [
+        token
+        for token, span in enumerate(offsets)
+        if span is not None and span[0] < end and span[1] > start
+    ]
+    whole = inside and offsets[inside[0]][0] <= start and offsets[inside[-1]][1] >= end  # type: ignore[index]
+    return (inside[0], inside[-1]) if whole else (0, 0)
+
+
+def one_window_each(
+    features: list[Feature], records: list[Question], *, seed: int
+) -> list[Feature]:
+    """Keep one window for each question, one that holds its answer if it has any."""
+    random = Random(seed)
+    groups: dict[int, list[Feature]] = {}
+    for feature in features:
+        if not records[feature.record].answers or feature.target != (0, 0):
+            groups.setdefault(feature.record, []).append(feature)
+    return [random.choice(group) for group in groups.values()]
+
+
+def _feature(found: Any, row: int, target: Any, record: int, positions: Sequence[Any]) -> Feature:
+    ids, types = found["input_ids"][row], found["token_type_ids"][row]
+    return Feature(ids, types, target, record, positions)

@@ -1,0 +1,117 @@
+"""Score a model on held-out records: windows in, one answer per record, the task's figures out."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bertpipe.training.batches import inputs, plan
+from bertpipe.training.features import Feature
+from bertpipe.training.metrics import answer_scores, class_scores, entity_scores
+from bertpipe.training.tasks import Dev, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MAIN_METRIC = {
+    "token_classification": "f1",
+    "text_classification": "accuracy",
+    "question_answering": "f1",
+}
+MAX_ANSWER_TOKENS = 30
+
+
+def score(
+    task: Task, model: "PreTrainedModel", *, budget: int, bf16: bool
+) -> dict[str, dict[str, float]]:
+    """Return the figures of `model` by dev file."""
+    scorers = {
+        "token_classification": _score_words,
+        "text_classification": _score_texts,
+        "question_answering": _score_questions,
+    }
+    scorer: Callable[[Dev, list[Any], Mapping[int, str]], dict[str, float]]
+    scorer = scorers[task.settings.kind]
+    id2label: Any = model.config.id2label
+    return {
+        name: scorer(dev, predict(model, dev.features, budget=budget, bf16=bf16), id2label)
+        for name, dev in task.dev.items()
+    }
+
+
+def predict(
+    model: "PreTrainedModel", features: Sequence[Feature], *, budget: int, bf16: bool
+) -> list[Any]:
+    """Return the scores of each window in order: [labels], [tokens, labels] or [tokens, 2]."""
+    import torch
+
+    training = model.training
+    model.eval()
+    found: list[Any] = [None] * len(features)
+    pad_id = model.config.pad_token_id or 0
+    with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+        for batch in plan([len(feature.ids) for feature in features], budget=budget):
+            tensors = inputs([features[i] for i in batch], pad_id=pad_id)
+            output = model(**{name: t.to(model.device) for name, t in tensors.items()})
+            scores = _logits(output).float().cpu().numpy()
+            for row, index in enumerate(batch):
+                n_tokens = len(features[index].ids)
+                found[index] = scores[row] if scores.ndim == 2 else scores[row, :n_tokens]
+    model.train(training)
+    return found
+
+
+def _logits(output: Any) -> Any:
+    import torch
+
+    if "start_logits" in output:
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    return output.logits
+
+
+def _score_words(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    found = [["O"] * len(record.words) for record in dev.records]
+    distances: dict[tuple[int, int], int] = {}  # from the window's edge: the farthest is believed
+    for feature, logits in zip(dev.features, scores, strict=True):
+        for token, word in enumerate(feature.positions):
+            distance = min(token, len(feature.ids) - token)
+            if word >= 0 and distance > distances.get((feature.record, word), -1):
+                distances[feature.record, word] = distance
+                found[feature.record][word] = id2label[int(logits[token].argmax())]
+    return entity_scores([record.tags for record in dev.records], found)
+
+
+def _score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    windows: dict[int, list[Any]] = defaultdict(list)
+    for feature, logits in zip(dev.features, scores, strict=True):
+        exponents = np.exp(logits - logits.max())
+        windows[feature.record].append(exponents / exponents.sum())
+    found = [id2label[int(np.mean(windows[i], axis=0).argmax())] for i in range(len(dev.records))]
+    return class_scores([record.label for record in dev.records], found)
+
+
+def _score_questions(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    best: dict[int, tuple[float, str]] = {}
+    for feature, logits in zip(dev.features, scores, strict=True):
+        value, start, end = best_span(feature, logits)
+        if feature.record not in best or value > best[feature.record][0]:
+            context = dev.records[feature.record].context
+            best[feature.record] = value, context[start:end]
+    answerable = [i for i, record in enumerate(dev.records) if record.answers]
+    answers = [[text for _, text in dev.records[i].answers] for i in answerable]
+    return answer_scores(answers, [best[i][1] for i in answerable])
+
+
+def best_span(feature: Feature, logits: np.ndarray) -> tuple[float, int, int]:
+    """Return the best answer of a window: its score over no answer, first and last character."""
+    allowed = np.array([span is not None for span in feature.positions])
+    starts = np.where(allowed, logits[:, 0], -np.inf)
+    ends = np.where(allowed, logits[:, 1], -np.inf)
+    sums = starts[:, None] + ends[None, :]
+    n = len(sums)
+    band = np.triu(np.ones((n, n), bool)) & np.tril(np.ones((n, n), bool), MAX_ANSWER_TOKENS - 1)
+    best = int(np.where(band, sums, -np.inf).argmax())
+    first, last = divmod(best, n)
+    value = float(sums[first, last] - logits[0].sum())
+    return value, feature.positions[first][0], feature.positions[last][1]

@@ -1,0 +1,149 @@
+"""Read a training recipe (`.cfg`) into typed settings."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from bertpipe.errors import ConfigError
+
+Kind = Literal["token_classification", "text_classification", "question_answering"]
+KINDS = ("token_classification", "text_classification", "question_answering")
+PARTS = ("all", "train", "held_out")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One data file and how much of it is used."""
+
+    path: Path
+    passes: float = 1.0  # readings per epoch
+    limit: int | None = None  # records, drawn by hash: a smaller limit is a subset of a larger one
+    part: Literal["all", "train", "held_out"] = "all"
+    held_out: float = 0.1  # share of articles (QA) or texts that `part` keeps away from training
+    max_length: int | None = None  # tokens; None means the task's
+    text_field: str = "text"
+    label_field: str = "label"
+    join_words: int | None = None  # CoNLL: join a document's sentences up to so many words
+    unanswerable: float = 0.0  # QA: pairs without an answer to add, per answerable question
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings:
+    """What one head learns, and from what."""
+
+    name: str
+    kind: Kind
+    train: Mapping[str, Source]
+    dev: Mapping[str, Source]
+    max_length: int = 256  # tokens, special tokens counted
+    stride: int = 64  # tokens that neighbouring windows share
+    rename: Mapping[str, str] = field(
+        default_factory=dict
+    )  # label in the data -> label of the model
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How the weights are changed."""
+
+    epochs: float = 3.0
+    learning_rate: float = 5e-5
+    batch_tokens: int = 2048
+    accumulate: int = 1  # batches per step of the optimizer
+    weight_decay: float = 0.01
+    warmup: float = 0.1  # share of all steps
+    max_grad_norm: float = 1.0
+    dropout: float | None = None  # None keeps the base's
+    attention_dropout: float | None = None
+    freeze_layers: int | Literal["embeddings", "encoder"] | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    evaluations: int = 1  # per epoch
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """A whole recipe."""
+
+    base: str
+    output: Path
+    tasks: Mapping[str, TaskSettings]
+    training: LoopSettings
+    card: Mapping[str, str]
+
+
+def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainSettings:
+    """Read the recipe at `path`; `overrides` maps dotted names (`training.epochs`) to values."""
+    from confection import Config, ConfigValidationError
+
+    if not path.is_file():
+        raise ConfigError(f"The recipe {path} does not exist: name a .cfg file.")
+    try:
+        config = Config().from_disk(path, overrides=dict(overrides or {}))
+    except (ConfigValidationError, ValueError) as error:
+        raise ConfigError(f"The recipe {path} cannot be read: {error}") from error
+    return settings_from(config)
+
+
+def settings_from(config: Mapping[str, Any]) -> TrainSettings:
+    """Turn the sections of a recipe into settings, refusing unknown and missing names."""
+    paths = _section(config, "paths")
+    tasks = {name: _task(name, block) for name, block in _section(config, "tasks").items()}
+    return TrainSettings(
+        base=str(_required(paths, "base", "paths")),
+        output=Path(_required(paths, "output", "paths")),
+        tasks=tasks,
+        training=_build(LoopSettings, config.get("training", {}), "training"),
+        card=config.get("card", {}),
+    )
+
+
+def _task(name: str, block: Mapping[str, Any]) -> TaskSettings:
+    where = f"tasks.{name}"
+    parts = {
+        part: {key: _source(f"{where}.{part}.{key}", item) for key, item in block[part].items()}
+        for part in ("train", "dev")
+        if part in block
+    }
+    task = _build(TaskSettings, {"dev": {}, **block, **parts, "name": name}, where)
+    _one_of(task.kind, KINDS, f"{where}.kind")
+    return task
+
+
+def _source(where: str, block: Mapping[str, Any]) -> Source:
+    source = _build(Source, block, where)
+    _one_of(source.part, PARTS, f"{where}.part")
+    return dataclasses.replace(source, path=Path(source.path))
+
+
+def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    known = {item.name for item in fields}
+    if unknown := sorted(set(values) - known):
+        raise ConfigError(
+            f"[{where}] has no setting {unknown[0]!r}: use {', '.join(sorted(known))}."
+        )
+    for item in fields:
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            _required(values, item.name, where)
+    return cls(**values)
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    if not config.get(name):
+        raise ConfigError(f"The recipe has no section [{name}]: add it.")
+    return config[name]
+
+
+def _required(values: Mapping[str, Any], name: str, where: str) -> Any:
+    if values.get(name) is None:
+        raise ConfigError(f"[{where}] lacks {name!r}: set it, for example with --{where}.{name}.")
+    return values[name]
+
+
+def _one_of(value: str, allowed: tuple[str, ...], where: str) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{where} is {value!r}: use one of {', '.join(allowed)}.")

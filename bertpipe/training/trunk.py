@@ -1,0 +1,64 @@
+"""One encoder under several heads, and how much of it learns."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
+
+from bertpipe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Trunk(nn.Module):
+    """Whole models by task name, all standing on the first one's embeddings and layers."""
+
+    accepts_loss_kwargs = False  # the loss is the mean of a batch
+
+    def __init__(self, models: Mapping[str, "PreTrainedModel"]) -> None:
+        super().__init__()
+        self.models = nn.ModuleDict(models)
+        first, *others = models.values()
+        for model in others:
+            share_encoder(first.base_model, model.base_model)
+
+    def forward(self, task: str, **inputs: Any) -> Any:
+        """Run one task's batch; the output has its loss."""
+        return self.models[task](**inputs)
+
+
+def share_encoder(source: nn.Module, target: nn.Module) -> None:
+    """Put the modules of `source` into `target`; poolers belong to heads and stay apart."""
+    for name, module in source.named_children():
+        if name != "pooler" and hasattr(target, name):
+            setattr(target, name, module)
+
+
+def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
+    """Return the list of transformer layers of any BERT-like encoder."""
+    for module in encoder.modules():
+        if isinstance(module, nn.ModuleList) and len(module) > 0:
+            return module
+    raise ConfigError(f"{type(encoder).__name__} has no list of layers: freeze_layers needs one.")
+
+
+def freeze(model: "PreTrainedModel", layers: int | Literal["embeddings", "encoder"] | None) -> None:
+    """Stop the embeddings and lower `layers` from learning; "encoder" stops all but the head."""
+    if layers is None:
+        return
+    encoder = model.base_model
+    stack = encoder_layers(encoder)
+    depth = {"embeddings": 0, "encoder": len(stack)}.get(layers, layers)  # type: ignore[arg-type]
+    if not isinstance(depth, int) or not 0 <= depth <= len(stack):
+        raise ConfigError(
+            f"freeze_layers is {layers!r}: use 0 to {len(stack)}, embeddings or encoder."
+        )
+    for module in (encoder.embeddings, *stack[:depth]):
+        module.requires_grad_(requires_grad=False)
+
+
+def n_parameters(model: nn.Module) -> tuple[int, int]:
+    """Return how many parameters learn, and how many there are."""
+    sizes = [(p.requires_grad, p.numel()) for p in model.parameters()]
+    return sum(n for learns, n in sizes if learns), sum(n for _, n in sizes)

@@ -1,0 +1,74 @@
+import pytest
+
+from bertpipe.errors import ConfigError
+from bertpipe.training.base import load_tokenizer
+from bertpipe.training.features import IGNORED, Encoder, answer_tokens, one_window_each
+from bertpipe.training.sources import Labelled, Question, Sentence
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base):
+    return load_tokenizer(base)
+
+
+def test_a_word_has_its_label_on_the_first_sub_token_only(tokenizer):
+    sentence = Sentence(["Anna", "xyz"], ["B-PER", "O"], 0)
+    (feature,) = Encoder(tokenizer, 16, 4).sentences([sentence], {"B-PER": 1, "O": 2})
+    assert feature.target == [IGNORED, 1, 2, IGNORED, IGNORED, IGNORED]
+    assert feature.positions == [-1, 0, 1, -1, -1, -1]
+
+
+def test_a_window_that_starts_inside_a_word_still_labels_every_word_once_or_more(tokenizer):
+    words = ["anna", "xyzxyz", "paris"] * 6
+    encoder = Encoder(tokenizer, 12, 4)
+    found = encoder.sentences([Sentence(words, ["O"] * len(words), 0)], {"O": 0})
+    assert len(found) > 1
+    assert {w for feature in found for w in feature.positions if w >= 0} == set(range(len(words)))
+
+
+def test_every_window_of_a_text_has_its_class(tokenizer):
+    found = Encoder(tokenizer, 12, 0).texts([Labelled("good film " * 12, "1")], {"0": 0, "1": 1})
+    assert [feature.target for feature in found] == [1] * 3
+    assert [len(feature.ids) for feature in found] == [12, 12, 6]
+
+
+def test_the_answer_is_found_in_the_windows_that_hold_it(tokenizer):
+    context = "the film . " * 6 + "anna visits paris"
+    question = Question("who ?", context, ((context.index("anna"), "anna"),), "t")
+    found = Encoder(tokenizer, 16, 4).questions([question])
+    whole = [feature for feature in found if feature.target != (0, 0)]
+    assert 0 < len(whole) < len(found)
+    for feature in whole:
+        start, end = feature.positions[feature.target[0]]
+        assert context[start:end] == "anna"
+
+
+def test_an_answer_that_is_cut_by_the_window_is_none_at_all():
+    offsets = [None, (0, 4), (5, 9), None]
+    assert answer_tokens(offsets, ((5, "abcd"),)) == (2, 2)
+    assert answer_tokens(offsets, ((5, "abcd efgh"),)) == (0, 0)
+    assert answer_tokens(offsets, ()) == (0, 0)
+
+
+def test_a_question_keeps_one_window_that_holds_its_answer(tokenizer):
+    context = "the film . " * 6 + "anna visits paris"
+    records = [
+        Question("who ?", context, ((context.index("anna"), "anna"),), "t"),
+        Question("where ?", context, (), "t"),
+    ]
+    features = Encoder(tokenizer, 16, 4).questions(records)
+    first, second = one_window_each(features, records, seed=1)
+    assert first.target != (0, 0)
+    assert second.target == (0, 0)
+
+
+def test_a_question_longer_than_a_window_is_cut(tokenizer):
+    records = [Question("who " * 100 + "?", "anna visits paris", ((0, "anna"),), "t")]
+    (feature,) = Encoder(tokenizer, 32, 8).questions(records)
+    assert len(feature.ids) <= 32
+    assert feature.target != (0, 0)
+
+
+def test_a_stride_as_long_as_the_window_is_refused(tokenizer):
+    with pytest.raises(ConfigError, match="stride 16 does not fit max_length 16"):
+        Encoder(tokenizer, 16, 16)

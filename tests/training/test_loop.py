@@ -1,0 +1,142 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bertpipe.errors import ConfigError, CorpusError, ModelError
+from bertpipe.training.base import load_tokenizer, resolve_base
+from bertpipe.training.evaluate import evaluate
+from bertpipe.training.loop import build_trunk, train
+from bertpipe.training.run import run_recipe
+from bertpipe.training.settings import LoopSettings
+from bertpipe.training.tasks import load_task
+from bertpipe.training.trunk import encoder_layers, n_parameters
+
+pytestmark = pytest.mark.filterwarnings("default")
+MAIN = {"ner": "f1", "sentiment": "accuracy", "qa": "f1"}
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["ner", "sentiment", "qa"])
+def test_every_task_learns_its_few_examples_by_heart(recipe, name):
+    settings = recipe(name, **{"training.epochs": 60, "training.evaluations": 1})
+    settings.output.mkdir()
+    trained = train(settings)
+    assert trained.scores[name]["file"][MAIN[name]] == 1.0
+    assert evaluate(settings, settings.output) == trained.scores
+
+
+def test_several_tasks_share_one_encoder(recipe):
+    settings = recipe("ner", "sentiment", "qa")
+    train(settings)
+    ner, sentiment, qa = (weights(settings.output / n) for n in ("ner", "sentiment", "qa"))
+    common = [key for key in ner if key.startswith(("bert.embeddings.", "bert.encoder."))]
+    assert len(common) > 30
+    for key in common:
+        assert torch.equal(ner[key], sentiment[key])
+        assert torch.equal(ner[key], qa[key])
+    assert "classifier.weight" in ner
+    assert "qa_outputs.weight" in qa
+
+
+@pytest.mark.parametrize(
+    ("frozen", "changed"), [(None, 2), ("embeddings", 2), (1, 1), (2, 0), ("encoder", 0)]
+)
+def test_frozen_layers_stay_as_they_are(recipe, base, frozen, changed):
+    settings = recipe("ner", **{"training.freeze_layers": frozen})
+    train(settings)
+    before, after = weights(base), weights(settings.output)
+    layers = {
+        key.split(".")[2]
+        for key in before
+        if key.startswith("encoder.layer.") and not torch.equal(before[key], after[f"bert.{key}"])
+    }
+    assert len(layers) == changed
+    same = torch.equal(
+        before["embeddings.word_embeddings.weight"],
+        after["bert.embeddings.word_embeddings.weight"],
+    )
+    assert same == (frozen is not None)
+
+
+def test_too_many_frozen_layers_are_refused(recipe):
+    with pytest.raises(ConfigError, match="freeze_layers is 3: use 0 to 2, embeddings or encoder"):
+        train(recipe("ner", **{"training.freeze_layers": 3}))
+
+
+def test_the_number_of_learning_parameters_is_counted(recipe, base):
+    settings = recipe("ner")
+    task = load_task(settings.tasks["ner"], load_tokenizer(base), seed=1)
+    trunk = build_trunk({"ner": task}, base, LoopSettings(freeze_layers="encoder"))
+    n_labels = 4
+    learning, total = n_parameters(trunk)
+    assert learning == 32 * n_labels + n_labels
+    assert total > learning
+    assert len(encoder_layers(trunk.models["ner"].base_model)) == 2
+
+
+def test_the_saved_tokenizer_neither_truncates_nor_pads(recipe, base):
+    from transformers import AutoTokenizer
+
+    saved = json.loads((base / "tokenizer.json").read_text())
+    assert saved["truncation"]["max_length"] == 128
+    settings = recipe("sentiment")
+    train(settings)
+    saved = json.loads((settings.output / "tokenizer.json").read_text())
+    assert saved["truncation"] is None
+    assert saved["padding"] is None
+    tokenizer = AutoTokenizer.from_pretrained(settings.output)
+    assert len(tokenizer.backend_tokenizer.encode("film " * 300)) == 302
+    assert len(tokenizer.backend_tokenizer.encode("film")) == 3
+    assert "max_length" not in json.loads((settings.output / "tokenizer_config.json").read_text())
+
+
+def test_labels_are_sorted_and_stored(recipe):
+    settings = recipe("sentiment", **{"tasks.sentiment.rename": {"1": "good", "0": "bad"}})
+    train(settings)
+    config = json.loads((settings.output / "config.json").read_text())
+    assert config["id2label"] == {"0": "bad", "1": "good"}
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(recipe):
+    settings = recipe("ner", **{"training.epochs": 4, "training.dropout": 0.1})
+    train(settings)
+    alone = weights(settings.output)
+    checkpoints = sorted((settings.output / "checkpoints").iterdir(), key=_step)
+    assert len(checkpoints) == 2
+    (settings.output / "model.safetensors").unlink()
+    shutil.rmtree(checkpoints[-1])
+    train(settings, resume=True)
+    again = weights(settings.output)
+    assert all(torch.equal(alone[key], again[key]) for key in alone)
+
+
+def _step(folder):
+    return int(folder.name.rpartition("-")[2])
+
+
+def test_a_label_that_training_never_saw_is_refused(recipe, tmp_path):
+    other = tmp_path / "other.conll"
+    other.write_text("Anna B-NAME\n")
+    with pytest.raises(CorpusError, match=r"other\.conll has the label 'B-NAME'"):
+        train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
+
+
+def test_an_unknown_base_is_refused():
+    with pytest.raises(ModelError, match="'no_such_model' is neither a model folder nor"):
+        resolve_base("no_such_model")
+
+
+def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
+    settings = recipe("ner")
+    lines = list(run_recipe(settings, recipe=tmp_path / "recipe.cfg"))
+    assert lines[-1] == f"ner is in {settings.output}"
+    card = (settings.output / "README.md").read_text()
+    assert "bertpipe train" in card
+    assert "(ner.conll): 4 records" in card
+    assert "| data | precision | recall | f1 |" in card
