@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bertpipe.annotator import Annotator as Annotator
     from bertpipe.annotator import Head as Head
-    from bertpipe.engine import annotate as annotate
-    from bertpipe.engine import run as run
+    from bertpipe.api import annotate as annotate
+    from bertpipe.api import run as run
     from bertpipe.errors import BertpipeError as BertpipeError
     from bertpipe.errors import DocumentError as DocumentError
     from bertpipe.errors import UsageError as UsageError
@@ -24,8 +24,8 @@ _HOMES = {
     "DocumentError": "bertpipe.errors",
     "Head": "bertpipe.annotator",
     "UsageError": "bertpipe.errors",
-    "annotate": "bertpipe.engine",
-    "run": "bertpipe.engine",
+    "annotate": "bertpipe.api",
+    "run": "bertpipe.api",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -1,0 +1,15 @@
+"""What every test can rely on: nothing from the network, nothing from the user's environment."""
+
+import os
+
+import pytest
+
+# Read when transformers is imported, by this process and by the ones that tests start.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the variables through which a user's settings could change a test."""
+    for name in ("COLUMNS", "CUDA_VISIBLE_DEVICES", "FORCE_COLOR", "HF_TOKEN", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,62 @@
+"""The scripts that a stranger starts first."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ["install", "check", "test", "demo"]
+installed = pytest.mark.skipif(
+    not list((ROOT / ".venv").glob("*.stamp")), reason="sh scripts/install has not been run"
+)
+
+
+def sh(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run sh with arguments and return what it did."""
+    return subprocess.run(
+        ["sh", *arguments], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_plain_sh(name: str):
+    assert (ROOT / "scripts" / name).read_text(encoding="utf-8").startswith("#!/bin/sh\n")
+    assert sh("-n", f"scripts/{name}").returncode == 0
+
+
+def test_ci_runs_all_tests():
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith("scripts/test --all\n")
+
+
+def test_installing_without_a_python_says_what_to_do(tmp_path: Path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "dirname"):
+        (tools / tool).symlink_to(shutil.which(tool) or "")
+    result = sh("scripts/install", PATH=str(tools), PYTHON="")
+    assert result.returncode == 1
+    assert "No Python 3.11 or later" in result.stderr
+
+
+def test_installing_with_an_unusable_python_does_not_take_another():
+    result = sh("scripts/install", PYTHON="false")
+    assert result.returncode == 1
+    assert "set PYTHON" in result.stderr
+
+
+@installed
+def test_installing_again_does_nothing():
+    result = sh("scripts/install")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@installed
+def test_the_demo_can_be_run_again():
+    for _ in range(2):
+        result = sh("scripts/demo")
+        assert result.returncode == 0, result.stderr
+        assert "The 3 rows in error" in result.stdout
+    assert "60 rows in samples.annotated" in result.stdout
