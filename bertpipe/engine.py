@@ -7,18 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 import pyarrow as pa
-from bertpipe.output.ledger import Ledger
+from bertpipe.output.footer import Job
+from bertpipe.output.ledger import Ledger, recorded_job
 from bertpipe.output.parquet import TemporaryPart
 
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
-from bertpipe.corpus.chunks import iterate_chunks
+from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import Interrupted
 from bertpipe.output.schema import output_schema
@@ -53,34 +54,46 @@ def run(
         Interrupted: A signal ended the run; what was whole is committed.
     """
     started = time.monotonic()
-    opened = open_corpus(
-        corpus,
+    opened = _open(corpus, config)
+    config = with_local_models(config)
+    devices = worker_devices(config, n_bytes=opened.n_bytes)
+    with closing(start_pool(config, devices)) as pool:
+        components = wait_until_ready(pool)
+        settings = fingerprint(config, components)
+        job = recorded_job(output, settings, overwrite=overwrite)
+        if job is not None:
+            opened = _open(corpus, config, job.input_schema)
+        job = Job(
+            fingerprint=settings,
+            input_schema=opened.schema,
+            chunk_chars=job.chunk_chars if job else chunk_chars(opened.n_bytes, devices),
+            text_field=config.text_field,
+            recorded=recorded(pool, components),
+        )
+        columns = output_schema(opened.schema, column_types(components))
+        ledger = Ledger.open(output, job, columns, sources=opened.sources, overwrite=overwrite)
+        with closing(ledger):
+            loop = _Loop(pool, ledger, opened, components, progress, started)
+            loop.prepare(config)
+            return loop.run(limit)
+
+
+def _open(paths: Sequence[str], config: RunConfig, schema: pa.Schema | None = None) -> Corpus:
+    """Open the corpus; with the schema that an earlier run fixed, if one did."""
+    return open_corpus(
+        paths,
         format=config.format,
         text_field=config.text_field,
         id_field=config.id_field,
         lines=config.lines,
         keep=config.keep,
         relative_to=config.relative_to,
+        max_document_chars=config.max_document_chars,
+        schema=schema,
     )
-    config = with_local_models(config)
-    devices = worker_devices(config, n_bytes=opened.n_bytes)
-    with closing(start_pool(config, devices)) as pool:
-        components = wait_until_ready(pool)
-        ledger = Ledger.open(
-            output,
-            fingerprint=fingerprint(config, components),
-            schema=output_schema(opened.schema, column_types(components)),
-            sources=opened.sources,
-            chunk_chars=chunk_chars(opened.n_bytes, devices),
-            overwrite=overwrite,
-        )
-        with closing(ledger):
-            job = _Job(pool, ledger, opened, limit, progress, started)
-            job.prepare(config, components)
-            return job.run()
 
 
-class _Job:
+class _Loop:
     """The parent's loop over chunks and messages."""
 
     def __init__(
@@ -88,62 +101,63 @@ class _Job:
         pool: Pool,
         ledger: Ledger,
         corpus: Corpus,
-        limit: int | None,
+        components: list[Message],
         progress: Callable[[Progress], None] | None,
         started: float,
     ) -> None:
         self.pool = pool
         self.ledger = ledger
         self.corpus = corpus
-        self.limit = limit
+        self.components = components
         self.progress = progress or (lambda moment: None)
         self.tally = Tally()
         self.started = started
         self.ready = time.monotonic()
         self.told = 0.0
-        self.components: list[Message] = []
+        self.n_before = ledger.n_rows_done
 
-    def prepare(self, config: RunConfig, components: list[Message]) -> None:
+    def prepare(self, config: RunConfig) -> None:
         """Tell the workers where and how to write."""
-        self.components = components
         message = {
             "type": "open",
             "folder": str(self.ledger.folder),
             "schema": self.ledger.schema.serialize().to_pybytes().hex(),
-            "metadata": self.ledger.part_metadata(recorded(self.pool, components)),
+            "metadata": self.ledger.metadata,
             "part_bytes": PART_BYTES,
             "part_seconds": config.commit_every,
         }
         for worker in range(self.pool.n_workers):
             self.pool.send(worker, {**message, "worker": worker})
 
-    def run(self) -> Report:
+    def run(self, limit: int | None) -> Report:
         """Annotate what the ledger lacks; on a signal commit what is whole first."""
         chunks = iterate_chunks(
-            self.corpus,
-            chunk_chars=self.ledger.chunk_chars,
-            done=self.ledger.done,
-            limit=self.limit,
+            self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.ledger.done, limit=limit
         )
         with StopSignal() as stop:
-            self._listen(hand_out(self.pool, chunks, stop.is_set))
+            self._listen(hand_out(self.pool, map(self._work, chunks), stop.is_set))
             self._listen(finish(self.pool, stop.is_set))
         if stop.number is not None:
             raise Interrupted(
                 stop.number,
-                f"Stopped by {signal.Signals(stop.number).name} with {self.ledger.n_rows} rows "
+                f"Stopped by {signal.Signals(stop.number).name} with {self.ledger.n_rows_done} rows "
                 f"committed in {self.ledger.folder}; run the same command again to go on.",
             )
         report = self._report()
         self.ledger.finish(report.to_dict())
         return report
 
-    def _listen(self, messages: Iterator[tuple[int, Message]]) -> None:
-        for _, message in messages:
+    def _work(self, chunk: Chunk) -> tuple[Message, pa.RecordBatch]:
+        slices = [asdict(each) for each in chunk.slices]
+        stamps = self.ledger.stamps(chunk.slices)
+        return {"type": "chunk", "slices": slices, "stamps": stamps}, chunk.batch
+
+    def _listen(self, messages: Iterator[Message]) -> None:
+        for message in messages:
             if message["type"] == "chunk":
                 self.tally.add_chunk(message)
             elif message["type"] == "part":
-                self.ledger.commit(TemporaryPart.from_dict(message["part"]))
+                self.ledger.commit(TemporaryPart.from_json(message["part"]))
             elif message["type"] == "finished":
                 self.tally.add_finished(message)
             self._tell()
@@ -156,7 +170,7 @@ class _Job:
         self.progress(
             Progress(
                 n_rows=self.tally.n_rows,
-                n_done=self.ledger.n_rows_before,
+                n_done=self.n_before,
                 n_errors=self.tally.n_errors,
                 n_tokens=self.tally.n_tokens,
                 seconds=now - self.ready,
@@ -167,9 +181,9 @@ class _Job:
     def _report(self) -> Report:
         return Report(
             output=self.ledger.folder,
-            n_rows=self.ledger.n_rows,
-            n_errors=sum(self.ledger.errors_by_type.values()),
-            errors_by_type=dict(self.ledger.errors_by_type),
+            n_rows=self.ledger.n_rows_done,
+            n_errors=sum(self.ledger.errors.values()),
+            errors_by_type=dict(self.ledger.errors),
             examples=self.tally.examples,
             n_new=self.tally.n_rows,
             n_tokens=self.tally.n_tokens,
@@ -218,7 +232,6 @@ def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, A
     """Return what makes two runs the same job: settings and weights, not versions or workers."""
     items: dict[str, Any] = {
         "format": FORMAT_VERSION,
-        "text field": config.text_field,
         "columns kept": config.keep and list(config.keep),
         "lines": config.lines,
     }

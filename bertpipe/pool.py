@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -14,12 +13,13 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 from bertpipe import errors
 from bertpipe.config import RunConfig
-from bertpipe.corpus.chunks import Chunk
 from bertpipe.encoder.device import available_memory, list_devices, n_cpus
 from bertpipe.errors import WorkerError
-from bertpipe.worker import Message, Worker, from_bytes, to_bytes
+from bertpipe.worker import Message, Worker, from_bytes, receive_message, send_message, to_bytes
 
 WORKER_BYTES = 700_000_000  # a small model, its activations and two chunks; measured 430 MB
 GRACE_SECONDS = 20.0
@@ -89,9 +89,7 @@ class ProcessPool:
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
         """Send a message; the worker reads at once, whatever it is doing."""
         try:
-            self._connections[worker].send_bytes(json.dumps(message).encode())
-            if payload is not None:
-                self._connections[worker].send_bytes(payload)
+            send_message(self._connections[worker], message, payload)
         except OSError as error:
             raise self._death(worker) from error
 
@@ -102,10 +100,10 @@ class ProcessPool:
         for connection in ready:
             worker = self._connections.index(connection)  # type: ignore[arg-type]
             try:
-                message = json.loads(self._connections[worker].recv_bytes())
+                message, records = receive_message(self._connections[worker])
             except (EOFError, OSError) as error:
                 raise self._death(worker) from error
-            received.append((worker, checked(message)))
+            received.append((worker, checked(message) | {"records": records}))
         return received
 
     def _death(self, worker: int) -> WorkerError:
@@ -134,8 +132,8 @@ class LocalPool:
     n_workers = 1
 
     def __init__(self, config: RunConfig, device: str) -> None:
-        self._messages: deque[Message] = deque()
-        self._worker = Worker(self._messages.append)
+        self._messages: list[Message] = []
+        self._worker = Worker(self._answer)
         self.send(0, start_message(replace(config, encoder=replace(config.encoder, device=device))))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
@@ -144,6 +142,10 @@ class LocalPool:
         arguments = dict(message)
         handle = getattr(self._worker, arguments.pop("type"))
         handle(arguments, *([] if payload is None else [from_bytes(payload)]))
+
+    def _answer(self, message: Message, payload: bytes | None = None) -> None:
+        records = None if payload is None else from_bytes(payload)
+        self._messages.append({**message, "records": records})
 
     def receive(self, timeout: float | None = None) -> list[tuple[int, Message]]:
         """Return the worker's answers so far."""
@@ -197,23 +199,28 @@ class Slots:
 
 
 def hand_out(
-    pool: Pool, chunks: Iterator[Chunk], stopping: Callable[[], bool]
-) -> Iterator[tuple[int, Message]]:
-    """Send chunks to the next free worker until `stopping`; yield what workers say meanwhile."""
+    pool: Pool,
+    work: Iterable[tuple[Message, pa.RecordBatch]],
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Message]:
+    """Send each message with its records to the next free worker, until `stopping`.
+
+    Yields all that the workers say meanwhile; every message sent frees its worker by one answer of
+    type `chunk` or `annotated`.
+    """
     slots = Slots(pool.n_workers)
-    for chunk in chunks:
+    for message, records in work:
         while not slots:
-            for worker, message in pool.receive(POLL_SECONDS):
-                if message["type"] == "chunk":
+            for worker, answer in pool.receive(POLL_SECONDS):
+                if answer["type"] in ("chunk", "annotated"):
                     slots.release(worker)
-                yield worker, message
+                yield answer
             if stopping():
                 return
-        slices = [vars(each) for each in chunk.slices]
-        pool.send(slots.take(), {"type": "chunk", "slices": slices}, to_bytes(chunk.batch))
+        pool.send(slots.take(), message, to_bytes(records))
 
 
-def finish(pool: Pool, stopping: Callable[[], bool]) -> Iterator[tuple[int, Message]]:
+def finish(pool: Pool, stopping: Callable[[], bool] = lambda: False) -> Iterator[Message]:
     """Ask every worker for its last part; yield what they say until all have finished.
 
     When `stopping`, ask them to leave undone what is not done, and listen for the grace period.
@@ -227,10 +234,10 @@ def finish(pool: Pool, stopping: Callable[[], bool]) -> Iterator[tuple[int, Mess
             asked = "stop"
             _tell_all(pool, waiting, asked)
             deadline = time.monotonic() + GRACE_SECONDS
-        for worker, message in pool.receive(POLL_SECONDS):
-            if message["type"] == "finished":
+        for worker, answer in pool.receive(POLL_SECONDS):
+            if answer["type"] == "finished":
                 waiting.discard(worker)
-            yield worker, message
+            yield answer
 
 
 def _tell_all(pool: Pool, workers: Iterable[int], kind: str) -> None:

@@ -1,10 +1,10 @@
 """A worker: the process that takes chunks from texts to finished parts, one a device.
 
 Started by the parent as `python -m bertpipe.worker FD`, FD being one end of a socket pair.
-Messages are JSON; a chunk is followed by its records as an Arrow stream.
+Messages are JSON; records follow theirs as an Arrow stream.
 
-    parent to worker    start, open, chunk, finish, stop
-    worker to parent    ready, chunk, part, finished, failed
+    parent to worker    start, open, chunk + records, annotate + records, finish, stop
+    worker to parent    ready, chunk, annotated + records, part, finished, failed
 
 When the parent's end closes, the worker exits at once: nobody writes after a killed parent.
 """
@@ -52,21 +52,35 @@ def from_bytes(payload: bytes) -> pa.RecordBatch:
     return pa.ipc.open_stream(payload).read_next_batch()
 
 
+def send_message(connection: Connection, message: Message, payload: bytes | None) -> None:
+    """Send a message, and after it the Arrow stream that belongs to it."""
+    message = {**message, "has_payload": payload is not None}
+    connection.send_bytes(json.dumps(message).encode())
+    if payload is not None:
+        connection.send_bytes(payload)
+
+
+def receive_message(connection: Connection) -> tuple[Message, pa.RecordBatch | None]:
+    """Receive a message, with its records if it has any."""
+    message = json.loads(connection.recv_bytes())
+    records = from_bytes(connection.recv_bytes()) if message.pop("has_payload") else None
+    return message, records
+
+
 class Worker:
     """The worker's state: its annotators, and the part that it is writing.
 
     Messages are handled by the method of their name; each returns nothing and answers by `send`.
     """
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[..., None]) -> None:
         self.send = send
         self.lock = threading.Lock()  # of the writer and of `send`
         self.stages: Stages
-        self.writer: PartWriter
-        self.columns: list[str] = []
-        self.part_bytes = 0
-        self.part_seconds = 0.0
-        self.opened_at: float | None = None
+        self.schema: pa.Schema
+        self.settings: Message = {}  # of the message `open`
+        self.writer: PartWriter | None = None
+        self.opened_at = 0.0
 
     def start(self, message: Message) -> None:
         """Load the annotators and say what they are."""
@@ -77,13 +91,8 @@ class Worker:
 
     def open(self, message: Message) -> None:
         """Get ready to write parts."""
-        schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(message["schema"])))
-        self.writer = PartWriter(
-            Path(message["folder"]), schema, message["metadata"], worker=message["worker"]
-        )
-        self.columns = schema.names
-        self.part_bytes = message["part_bytes"]
-        self.part_seconds = message["part_seconds"]
+        self.schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(message["schema"])))
+        self.settings = message
 
     def chunk(self, message: Message, records: pa.RecordBatch) -> None:
         """Annotate a chunk and write it to the open part."""
@@ -91,20 +100,35 @@ class Worker:
         start = time.perf_counter()
         summary = summarise(annotated, self.stages.types)
         with self.lock:
+            writer = self._open_writer()
             slices = [Slice(**each) for each in message["slices"]]
-            self.writer.write(annotated.select(self.columns), slices)
-            self.opened_at = self.opened_at or time.monotonic()
+            writer.write(annotated.select(self.schema.names), slices, message["stamps"])
             self.send({"type": "chunk", **summary})
-            is_old = time.monotonic() - self.opened_at >= self.part_seconds
-            if is_old or self.writer.n_bytes >= self.part_bytes:
+            is_old = time.monotonic() - self.opened_at >= self.settings["part_seconds"]
+            if is_old or writer.n_bytes >= self.settings["part_bytes"]:
                 self.close_part()
         self.stages.seconds["write"] += time.perf_counter() - start
 
+    def _open_writer(self) -> PartWriter:
+        if self.writer is None:
+            folder = Path(self.settings["folder"])
+            self.writer = PartWriter(
+                folder, self.schema, self.settings["metadata"], worker=self.settings["worker"]
+            )
+            self.opened_at = time.monotonic()
+        return self.writer
+
+    def annotate(self, message: Message, records: pa.RecordBatch) -> None:
+        """Annotate a chunk and send it back."""
+        annotated = to_bytes(self.stages.annotate(records))
+        with self.lock:
+            self.send({"type": "annotated", "number": message["number"]}, annotated)
+
     def close_part(self) -> None:
         """Hand the open part to the parent, which commits it."""
-        if self.opened_at is not None:
-            self.send({"type": "part", "part": self.writer.close().to_dict()})
-            self.opened_at = None
+        if self.writer is not None:
+            self.send({"type": "part", "part": self.writer.close().to_json()})
+            self.writer = None
 
     def finish(self, message: Message) -> None:
         """Hand over the last part and say how the time was spent."""
@@ -157,8 +181,8 @@ def main(descriptor: int) -> int:
     connection = Connection(descriptor)
     inbox: queue.Queue[tuple[Message, pa.RecordBatch | None]] = queue.Queue()
 
-    def send(message: Message) -> None:
-        connection.send_bytes(json.dumps(message).encode())
+    def send(message: Message, payload: bytes | None = None) -> None:
+        send_message(connection, message, payload)
 
     worker = Worker(send)
     threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
@@ -182,7 +206,7 @@ def _serve(worker: Worker, inbox: queue.Queue[tuple[Message, pa.RecordBatch | No
         if records is None:
             getattr(worker, kind)(message)
         else:
-            worker.chunk(message, records)
+            getattr(worker, kind)(message, records)
 
 
 def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) -> None:
@@ -192,9 +216,7 @@ def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) ->
     """
     try:
         while True:
-            message = json.loads(connection.recv_bytes())
-            has_records = message["type"] == "chunk"
-            records = from_bytes(connection.recv_bytes()) if has_records else None
+            message, records = receive_message(connection)
             if message["type"] == "stop":
                 worker.finish(message)
                 os._exit(0)

@@ -1,0 +1,119 @@
+"""Annotate from Python: texts to dicts, or a corpus to Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bertpipe.config import RunConfig, load_config
+from bertpipe.engine import run as run_config
+from bertpipe.engine import start_pool, wait_until_ready, with_local_models
+from bertpipe.errors import ConfigError
+from bertpipe.pool import Pool, finish, hand_out, worker_devices
+from bertpipe.records import ERROR, ERROR_TYPE
+from bertpipe.report import Report
+
+CHUNK_TEXTS = 1_024
+CHUNK_CHARS = 250_000
+
+
+def run(
+    corpus: str | Path | Sequence[str | Path],
+    *,
+    output: str | Path,
+    components: Sequence[str] | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Report:
+    """Annotate a corpus into a folder of Parquet parts, as the command `bertpipe run` does.
+
+    settings: those of the `[run]` block, such as `workers=2` or `precision="fp32"`.
+    overrides: settings by dotted name, such as `{"components.ner.aggregation": "first"}`.
+
+    Raises:
+        UsageError: Something cannot be done as asked; BusyError: another run is at work there.
+    """
+    paths = [corpus] if isinstance(corpus, str | Path) else corpus
+    return run_config(
+        [str(path) for path in paths],
+        config=_config(components, config, overrides, settings),
+        output=Path(output),
+        limit=limit,
+        overwrite=overwrite,
+    )
+
+
+def annotate(
+    texts: Iterable[str | Mapping[str, Any]],
+    *,
+    components: Sequence[str] | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    workers: int = 0,
+    **settings: Any,
+) -> Iterator[dict[str, Any]]:
+    """Annotate texts and yield one dict for each, in order: a value a component, and `_error`.
+
+    A text may be a mapping with the key `text` and what else a component reads, such as `question`.
+    workers: processes; 0 works in this one. The texts are read as they are needed.
+    """
+    run = _config(components, config, overrides, {**settings, "workers": workers})
+    names = [component.name for component in run.components]
+    run = with_local_models(run)
+    with closing(start_pool(run, worker_devices(run, n_bytes=0))) as pool:
+        wait_until_ready(pool)
+        for batch in _in_order(pool, _batches(texts)):
+            yield from batch.select([*names, ERROR]).to_pylist()
+
+
+def _config(
+    components: Sequence[str] | None,
+    path: str | Path | None,
+    overrides: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+) -> RunConfig:
+    dotted = {f"run.{name}": value for name, value in settings.items()}
+    return load_config(Path(path) if path else None, components, {**dotted, **(overrides or {})})
+
+
+def _in_order(pool: Pool, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the annotated batches in the order of the batches, whichever worker is first."""
+    work = (({"type": "annotate", "number": i}, batch) for i, batch in enumerate(batches))
+    early: dict[int, pa.RecordBatch] = {}
+    wanted = 0
+    for messages in (hand_out(pool, work), finish(pool)):
+        for message in messages:
+            if message["type"] == "annotated":
+                early[message["number"]] = message["records"]
+            while wanted in early:
+                yield early.pop(wanted)
+                wanted += 1
+
+
+def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+    rows: list[Mapping[str, Any]] = []
+    n_chars = 0
+    for text in texts:
+        row = {"text": text} if isinstance(text, str) else text
+        if not isinstance(row.get("text"), str):
+            raise ConfigError(f"Text {len(rows)} of this batch is {row!r}; give a string.")
+        rows.append(row)
+        n_chars += len(row["text"])
+        if len(rows) == CHUNK_TEXTS or n_chars >= CHUNK_CHARS:
+            yield _batch(rows)
+            rows, n_chars = [], 0
+    if rows:
+        yield _batch(rows)
+
+
+def _batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
+    return pa.record_batch({**columns, ERROR: pa.nulls(len(rows), ERROR_TYPE)})
