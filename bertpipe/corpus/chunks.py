@@ -89,6 +89,7 @@ def iterate_chunks(
     """
     n_left = 2**63 if limit is None else limit
     pending: list[_Piece] = []
+    pending_weight = 0
     for source in corpus.sources:
         if n_left <= 0:
             break
@@ -100,9 +101,10 @@ def iterate_chunks(
                 yield _chunk([piece])
                 continue
             pending.append(piece)
-            if sum(waiting.weight for waiting in pending) >= chunk_chars:
+            pending_weight += piece.weight
+            if pending_weight >= chunk_chars:
                 yield _chunk(pending)
-                pending = []
+                pending, pending_weight = [], 0
         n_left -= n_rows
     if pending:
         yield _chunk(pending)

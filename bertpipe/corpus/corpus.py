@@ -17,7 +17,7 @@ from bertpipe.corpus.layout import (
     head_budget,
     merge_columns,
 )
-from bertpipe.corpus.rows import Span
+from bertpipe.corpus.runs import Span
 from bertpipe.corpus.sources import FORMAT_OF_EXTENSION, FORMATS, Source, find_sources
 from bertpipe.corpus.streams import check_unchanged, reading
 from bertpipe.errors import CorpusError

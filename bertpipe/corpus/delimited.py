@@ -8,7 +8,8 @@ from itertools import islice
 import pyarrow as pa
 
 from bertpipe.corpus.layout import Head, HeadBudget, Layout, Settings
-from bertpipe.corpus.rows import Bad, Raw, Record, Span, to_batch, too_large, wanted_runs
+from bertpipe.corpus.rows import Bad, Record, to_batch, too_large
+from bertpipe.corpus.runs import Raw, Span, wanted_runs
 from bertpipe.corpus.sources import Source
 from bertpipe.corpus.streams import is_unicode, read_lines
 from bertpipe.errors import CorpusError

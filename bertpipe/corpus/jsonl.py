@@ -7,7 +7,8 @@ from itertools import islice
 import pyarrow as pa
 
 from bertpipe.corpus.layout import Head, HeadBudget, Layout, Settings, is_own_value, unify
-from bertpipe.corpus.rows import Bad, Raw, Record, Span, to_batch, too_large, wanted_runs
+from bertpipe.corpus.rows import Bad, Record, to_batch, too_large
+from bertpipe.corpus.runs import Raw, Span, wanted_runs
 from bertpipe.corpus.sources import Source
 from bertpipe.corpus.streams import is_unicode, read_lines
 from bertpipe.errors import CorpusError
@@ -15,6 +16,7 @@ from bertpipe.errors import CorpusError
 _BLANK = b" \t\r"
 MAX_NESTING = 256
 MAX_COLUMNS = 1_000
+_DECODE = json.JSONDecoder().decode
 
 
 def head(source: Source, settings: Settings, budget: HeadBudget) -> Head:
@@ -64,17 +66,22 @@ def parse(line: bytes, settings: Settings) -> Record | Bad:
         )
     text = line.decode(errors="surrogateescape")
     try:
-        record = json.loads(text)
+        record = _DECODE(text)
     except (ValueError, RecursionError) as error:
         message = f"not readable as JSON ({error}); mend or remove the line."
         return Bad("InvalidJSON", message, {"line": text})
     if type(record) is not dict:
         message = f"holds a {type(record).__name__}, not an object; write one JSON object a line."
         return Bad("NotAnObject", message, {"line": text})
-    if line.count(b"[") + line.count(b"{") > MAX_NESTING and _depth(record) > MAX_NESTING:
+    if len(text) > MAX_NESTING and _has_deep_nesting(line, record):
         message = f"nested deeper than {MAX_NESTING} levels; flatten the record."
         return Bad("NestedTooDeeply", message, {"line": text})
     return record
+
+
+def _has_deep_nesting(line: bytes, record: Record) -> bool:
+    may_be_deep = line.count(b"[") + line.count(b"{") > MAX_NESTING
+    return may_be_deep and _depth(record) > MAX_NESTING
 
 
 def _depth(value: object) -> int:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,8 +12,6 @@ from bertpipe.corpus.layout import Layout
 from bertpipe.corpus.sources import Source
 from bertpipe.records import ERROR_TYPE, SOURCE_TYPE
 
-MAX_ROWS = 4_096
-MAX_BYTES = 4 << 20
 Record = dict[str, Any]
 _KINDS_THAT_FIT: dict[pa.DataType, frozenset[type]] = {
     pa.string(): frozenset({str, type(None)}),
@@ -31,40 +29,12 @@ class Bad(NamedTuple):
     raw: Record = {}  # noqa: RUF012
 
 
-class Raw(NamedTuple):
-    """A record before it is parsed: its first line (0: none), its size, its content."""
-
-    line: int
-    n_bytes: int
-    content: Any
-
-
-class Run(NamedTuple):
-    """Consecutive records of one source, the first of them number `first_row`."""
-
-    first_row: int
-    records: list[Raw]
-
-    def line(self, position: int) -> str:
-        """Say where a record begins, for messages: nothing where the file is the record."""
-        line = self.records[position].line
-        return f"line {line}" if line else ""
-
-
 class Rows(NamedTuple):
     """Which rows of a source a batch holds, and how a message names the place of one."""
 
     first_row: int
     n_rows: int
     place: Callable[[int], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The rows of a source to read: up to `stop`, without the ranges in `skip` (sorted)."""
-
-    skip: Sequence[tuple[int, int]] = ()
-    stop: int | None = None
 
 
 @dataclass(slots=True)
@@ -77,29 +47,6 @@ class Faults:
     def keep(self, position: int, name: str, value: object) -> None:
         """Keep a value for `_extra`."""
         self.extra.setdefault(position, {})[name] = value
-
-
-def wanted_runs(records: Iterable[Raw], span: Span) -> Iterator[Run]:
-    """Number the records from 0 and yield the wanted ones in runs of bounded size."""
-    ranges = iter((*span.skip, (2**63, 2**63)))
-    first, end = next(ranges)
-    run, n_bytes = Run(0, []), 0
-    for row, record in enumerate(records):
-        while row >= end:
-            first, end = next(ranges)
-        if row == span.stop:
-            break
-        if row == first or len(run.records) == MAX_ROWS or n_bytes >= MAX_BYTES:
-            if run.records:
-                yield run
-            run, n_bytes = Run(row, []), 0
-        if row >= first:
-            run = Run(row + 1, [])
-            continue
-        run.records.append(record)
-        n_bytes += record.n_bytes
-    if run.records:
-        yield run
 
 
 def to_batch(
@@ -229,6 +176,8 @@ def _column(
 def fit_column(name: str, column_type: pa.DataType, values: list[Any], faults: Faults) -> pa.Array:
     """Return the values under a fixed type; one that does not fit becomes null and is kept."""
     kinds = set(map(type, values))
+    if kinds == {int} and pa.types.is_string(column_type):
+        return pa.array(list(map(str, values)), column_type)
     if kinds <= _KINDS_THAT_FIT.get(column_type, frozenset({type(None)})):
         try:
             return pa.array(values, column_type)
@@ -267,7 +216,7 @@ def _is_of_kind(value: object, column_type: pa.DataType) -> bool:
 
 def json_text(value: object) -> str:
     """Return a value as JSON text; what is not valid Unicode stays in escaped form."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    text = _ENCODE(value)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -277,3 +226,7 @@ def json_text(value: object) -> str:
 
 def _plain(value: object) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+# One encoder for all: `json.dumps` would make a new one for each value.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
