@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bertpipe.training.settings import LoopSettings, TaskSettings, TrainSettings
+from bertpipe.training.settings import TaskSettings, TrainSettings
 
 Figures = Mapping[str, Mapping[str, float]]
+SCORES = "## Scores\n"
 
 
 def write_card(
@@ -23,7 +24,7 @@ def write_card(
     sections = {
         "Data": [*items(card.get("data", ())), *data_lines(task, n_records)],
         "Licence": [str(card.get("licence", "not stated"))],
-        "Recipe": ["```", command, "```", "", loop_line(settings.training, settings.base)],
+        "Recipe": ["```", command, "```", "", loop_line(settings)],
         "Scores": list(score_table(figures)),
         "Limits": items(card.get("limits", ("Not stated.",))),
     }
@@ -31,6 +32,15 @@ def write_card(
     for title, lines in sections.items():
         text += [f"## {title}", *lines, ""]
     (folder / "README.md").write_text("\n".join(text), encoding="utf-8")
+
+
+def put_scores(folder: Path, figures: Figures) -> None:
+    """Replace the scores in `folder/README.md`."""
+    path = folder / "README.md"
+    before, heading, after = path.read_text(encoding="utf-8").partition(SCORES)
+    _, next_heading, rest = after.partition("\n## ")
+    table = "\n".join(score_table(figures)) + "\n"
+    path.write_text(f"{before}{heading}{table}{next_heading}{rest}", encoding="utf-8")
 
 
 def items(values: Iterable[str]) -> list[str]:
@@ -47,11 +57,13 @@ def data_lines(task: TaskSettings, n_records: Mapping[str, int]) -> list[str]:
     ]
 
 
-def loop_line(loop: LoopSettings, base: str) -> str:
+def loop_line(settings: TrainSettings) -> str:
     """Return the recipe's main settings as a sentence."""
+    loop = settings.training
+    base = settings.card.get("base", f"`{Path(settings.base).name}`")
     frozen = "nothing" if loop.freeze_layers in (None, 0) else loop.freeze_layers
     return (
-        f"Base `{Path(base).name}`; {loop.epochs:g} epochs, learning rate {loop.learning_rate:g}, "
+        f"Base: {base}; {loop.epochs:g} epochs, learning rate {loop.learning_rate:g}, "
         f"batches of {loop.batch_tokens} tokens, weight decay {loop.weight_decay:g}, "
         f"warm-up {loop.warmup:.0%}, frozen layers: {frozen}, seed {loop.seed}."
     )

@@ -1,6 +1,8 @@
 """Score a finished model folder on the dev files of a recipe, in float32.
 
-python -m bertpipe.training.evaluate configs/train/en_ner_mini.cfg MODEL --paths.data DATA
+    python -m bertpipe.training.evaluate configs/train/en_ner_mini.cfg MODEL --paths.data DATA
+
+With --card before the recipe, the scores also go into the model's card.
 """
 
 import json
@@ -8,6 +10,7 @@ import sys
 from pathlib import Path
 
 from bertpipe.training.base import load_tokenizer
+from bertpipe.training.card import put_scores
 from bertpipe.training.scoring import score
 from bertpipe.training.settings import TaskSettings, TrainSettings, read_settings
 from bertpipe.training.tasks import build_model, load_dev
@@ -36,12 +39,16 @@ def model_labels(settings: TaskSettings, model: Path) -> tuple[str, ...]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run `evaluate RECIPE MODEL [--section.name VALUE ...]` and print the figures as JSON."""
+    """Run `evaluate [--card] RECIPE MODEL [--section.name VALUE ...]`; print figures as JSON."""
     from bertpipe.cli.train import overrides
 
-    recipe, model, *rest = arguments
+    to_card = arguments[:1] == ["--card"]
+    recipe, model, *rest = arguments[to_card:]
     settings = read_settings(Path(recipe), {"paths.base": model, **overrides(rest)})
-    print(json.dumps(evaluate(settings, Path(model)), indent=1))  # noqa: T201
+    scores = evaluate(settings, Path(model))
+    for figures in scores.values() if to_card else ():
+        put_scores(Path(model), figures)
+    sys.stdout.write(json.dumps(scores, indent=1) + "\n")
 
 
 if __name__ == "__main__":

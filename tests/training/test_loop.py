@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from bertpipe.errors import ConfigError, CorpusError, ModelError
 from bertpipe.training.base import load_tokenizer, resolve_base
+from bertpipe.training.card import put_scores
 from bertpipe.training.evaluate import evaluate
 from bertpipe.training.loop import build_trunk, train
 from bertpipe.training.run import run_recipe
@@ -140,3 +141,14 @@ def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
     assert "bertpipe train" in card
     assert "(ner.conll): 4 records" in card
     assert "| data | precision | recall | f1 |" in card
+
+
+def test_scores_can_be_put_into_a_card(recipe, tmp_path):
+    settings = recipe("ner")
+    list(run_recipe(settings, recipe=tmp_path / "recipe.cfg"))
+    put_scores(settings.output, {"other": {"f1": 0.5}})
+    card = (settings.output / "README.md").read_text()
+    assert "| other | 0.5000 |" in card
+    assert "| data | precision" not in card
+    assert "## Recipe" in card
+    assert "\n## Limits\n" in card
