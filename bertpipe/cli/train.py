@@ -1,6 +1,7 @@
 """`bertpipe train CONFIG`: fine-tune a model as a recipe says."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ def train_command(context: click.Context, recipe: Path, *, resume: bool) -> None
     from bertpipe.training.settings import read_settings
 
     settings = read_settings(recipe, overrides(context.args))
+    # torch and transformers take seconds to load: only for a recipe that can be read.
     from bertpipe.training.run import run_recipe
 
-    for line in run_recipe(settings, recipe=recipe, resume=resume):
-        click.echo(line, err=True)
+    run_recipe(settings, recipe=recipe, resume=resume, report=partial(click.echo, err=True))
 
 
 def overrides(arguments: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,10 +93,13 @@ class TaskTrainer(Trainer):
         load_models(self.trunk, Path(str(self.state.best_model_checkpoint)))
 
 
-def train(settings: TrainSettings, *, resume: bool = False) -> Trained:
+def train(
+    settings: TrainSettings, *, resume: bool = False, report: Callable[[str], None] = log.info
+) -> Trained:
     """Fine-tune as the recipe says; return the scores of the best checkpoint, in float32.
 
-    The model folder is `settings.output`; with several tasks, a folder per task in it.
+    `report` is told how many parameters learn. The model folder is `settings.output`; with several
+    tasks, a folder per task in it.
     """
     set_seed(settings.training.seed)
     base = resolve_base(settings.base)
@@ -106,6 +109,7 @@ def train(settings: TrainSettings, *, resume: bool = False) -> Trained:
         for name, task in settings.tasks.items()
     }
     trunk = build_trunk(tasks, base, settings.training)
+    report("{:,} of {:,} parameters learn.".format(*n_parameters(trunk)))
     trainer = build_trainer(trunk, tasks, tokenizer, settings)
     trainer.train(resume_from_checkpoint=resume or None)
     scores = score_all(trunk, tasks, bf16=False)
@@ -124,7 +128,6 @@ def build_trunk(tasks: Mapping[str, Task], base: Path, settings: LoopSettings) -
     trunk = Trunk(models)
     for model in models.values():
         freeze(model, settings.freeze_layers)
-    log.info("%s of %s parameters learn", *(f"{n:,}" for n in n_parameters(trunk)))
     return trunk
 
 

@@ -1,6 +1,6 @@
 """Carry out a recipe: train, write the cards, say what came out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from bertpipe.training.card import write_card
@@ -8,15 +8,21 @@ from bertpipe.training.loop import Trained, output_folders, train
 from bertpipe.training.settings import TrainSettings
 
 
-def run_recipe(settings: TrainSettings, *, recipe: Path, resume: bool = False) -> Iterator[str]:
-    """Train as the recipe says and yield a line for every score and every folder written."""
-    trained = train(settings, resume=resume)
+def run_recipe(
+    settings: TrainSettings,
+    *,
+    recipe: Path,
+    report: Callable[[str], None],
+    resume: bool = False,
+) -> None:
+    """Train as the recipe says; `report` gets a line for every score and folder written."""
+    trained = train(settings, resume=resume, report=report)
     for name, folder in output_folders(settings).items():
         _write_card(folder, name, settings, trained, recipe)
         for data, figures in trained.scores[name].items():
             values = ", ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
-            yield f"{name} on {data}: {values}"
-        yield f"{name} is in {folder}"
+            report(f"{name} on {data}: {values}")
+        report(f"{name} is in {folder}")
 
 
 def _write_card(

@@ -135,7 +135,9 @@ def test_an_unknown_base_is_refused():
 
 def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
     settings = recipe("ner")
-    lines = list(run_recipe(settings, recipe=tmp_path / "recipe.cfg"))
+    lines: list[str] = []
+    run_recipe(settings, recipe=tmp_path / "recipe.cfg", report=lines.append)
+    assert lines[0].endswith("parameters learn.")
     assert lines[-1] == f"ner is in {settings.output}"
     card = (settings.output / "README.md").read_text()
     assert "bertpipe train" in card
@@ -145,7 +147,7 @@ def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
 
 def test_scores_can_be_put_into_a_card(recipe, tmp_path):
     settings = recipe("ner")
-    list(run_recipe(settings, recipe=tmp_path / "recipe.cfg"))
+    run_recipe(settings, recipe=tmp_path / "recipe.cfg", report=str)
     put_scores(settings.output, {"other": {"f1": 0.5}})
     card = (settings.output / "README.md").read_text()
     assert "| other | 0.5000 |" in card
