@@ -1,0 +1,146 @@
+"""Blocks of the config become annotators, ours and those of plug-ins."""
+
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from bertpipe.annotators.create import BUILT_IN, blank, create
+from bertpipe.config import Component, EncoderSettings, default_tree, load_config
+from bertpipe.errors import ConfigError
+
+RUN = EncoderSettings(device="cpu", offline=True)
+NUMBERS = Component("numbers", "regex_numbers")
+
+
+def test_a_built_in_component_knows_its_name_and_settings():
+    (component,) = load_config(
+        components=["people=ner"], overrides={"components.people.stride": 7}
+    ).components
+    annotator = create(component, RUN)
+    assert annotator.name == "people"
+    assert annotator.encoder == EncoderSettings(device="cpu", offline=True, stride=7)
+
+
+def test_the_built_in_components_need_no_spacy():
+    code = (
+        "import sys; from bertpipe.annotators.create import create;"
+        "from bertpipe.config import *;"
+        "create(load_config(components=['ner']).components[0], EncoderSettings());"
+        "print('spacy' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("block", default_tree()["components"].values(), ids=BUILT_IN)
+def test_the_default_config_has_every_setting_with_the_default_of_its_class(block: dict):
+    module, _, name = BUILT_IN[block["factory"]].partition(":")
+    parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
+    expected = {p.name: p.default for p in parameters if p.name not in ("name", "encoder")}
+    given = {key: value for key, value in block.items() if key != "factory"}
+    assert given == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"modle": "x"}, "Component 'a' has no setting 'modle'; did you mean model?"),
+        ({"model": 3}, "Component 'a': model is 3, but must be a string."),
+        ({"aggregation": "most"}, "'most'"),
+        ({"precision": 16}, "Component 'a': precision is 16, but must be a string."),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused_by_name(settings: dict, message: str):
+    with pytest.raises(ConfigError) as caught:
+        create(Component("a", "bert_ner", settings), RUN)
+    assert message in str(caught.value)
+
+
+@pytest.mark.usefixtures("regex_plugin")
+def test_a_plug_in_becomes_an_annotator():
+    annotator = create(Component("numbers", "regex_numbers", {"pattern": "a"}), RUN)
+    assert annotator.name == "numbers"
+    assert annotator.pattern.pattern == "a"
+
+
+@pytest.mark.usefixtures("regex_plugin")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"patern": "a"}, "Component 'numbers' has no setting 'patern'; did you mean pattern?"),
+        ({"pattern": "("}, "The factory 'regex_numbers' cannot make component 'numbers'"),
+        ({"stride": 3}, "Component 'numbers' has no setting 'stride'"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_made_is_named(settings: dict, message: str):
+    with pytest.raises(ConfigError) as caught:
+        create(Component("numbers", "regex_numbers", settings), RUN)
+    assert message in str(caught.value)
+
+
+def add_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> None:
+    """Put a package of one factory, named like it, on the path."""
+    (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    info = folder / f"{name}-2.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.1\n")
+    (info / "entry_points.txt").write_text(f"[spacy_factories]\n{name} = {name}:make\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+@pytest.mark.usefixtures("regex_plugin")
+def test_a_broken_plug_in_is_named_with_its_package_and_spoils_no_other(tmp_path, monkeypatch):
+    add_plugin(tmp_path, monkeypatch, "broken_one", "import nothing_of_this_name")
+    with pytest.raises(ConfigError, match=r"'broken_one' of the package broken_one 2\.1 cannot be"):
+        create(Component("x", "broken_one"), RUN)
+    assert create(NUMBERS, RUN).name == "numbers"
+
+
+ECHO = """
+from spacy.language import Language
+
+class Echo:
+    def __init__(self, name, **settings):
+        self.name, self.settings = name, settings
+
+    def __call__(self, doc):
+        return doc
+
+    def annotate(self, batch):
+        return batch["text"]
+
+@Language.factory("echo_settings", default_config={"device": "auto", "stride": 1})
+def make(nlp, name, device, stride, size):
+    return Echo(name, device=device, stride=stride, size=size)
+"""
+
+
+def test_a_plug_in_gets_the_settings_of_the_run_that_it_takes(tmp_path, monkeypatch):
+    add_plugin(tmp_path, monkeypatch, "echo_settings", ECHO)
+    annotator = create(Component("e", "echo_settings", {"size": 2, "stride": 9}), RUN)
+    assert annotator.settings == {"device": "cpu", "stride": 9, "size": 2}
+    with pytest.raises(ConfigError, match="Component 'e' lacks the setting 'size'"):
+        create(Component("e", "echo_settings"), RUN)
+
+
+def test_a_component_of_spacy_is_no_annotator():
+    with pytest.raises(ConfigError, match="'s' is not an annotator: the factory 'sentencizer'"):
+        create(Component("s", "sentencizer"), RUN)
+
+
+def test_an_unknown_factory_comes_with_the_near_ones():
+    with pytest.raises(ConfigError) as caught:
+        create(Component("x", "nre"), RUN)
+    message = str(caught.value)
+    assert message == "bertpipe has no component or factory 'nre'; did you mean ner?"
+
+
+def test_a_blank_pipeline_leaves_the_registry_as_it_was():
+    from spacy.util import registry
+
+    blank()
+    assert registry._entry_point_factories.entry_points is True
