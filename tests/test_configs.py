@@ -1,0 +1,34 @@
+"""Every example in configs/run is run."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import bertpipe
+from bertpipe.config import load_config
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs" / "run").glob("*.cfg"))
+RECORDS = [
+    {"text": "Ada Lovelace met Charles Babbage in London in 1833.", "question": "Who met Babbage?"},
+    {"text": "", "question": "Is there anything?"},
+]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_an_example_config_annotates_every_record(path: Path, tmp_path: Path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(map(json.dumps, RECORDS)), encoding="utf-8")
+    bertpipe.run(corpus, output=tmp_path / "out", config=path, workers=0)
+    rows = [row for part in (tmp_path / "out").glob("*.parquet") for row in read(part)]
+    assert [row["_error"] for row in rows] == [None, None]
+    assert {component.name for component in load_config(path).components} <= rows[0].keys()
+
+
+def read(part: Path) -> list[dict]:
+    return pq.ParquetFile(part).read().to_pylist()
+
+
+def test_there_are_examples():
+    assert CONFIGS
