@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +14,12 @@ from bertpipe.annotator import Head
 from bertpipe.annotators.passes import Pass, Request, text_request
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import list_devices, resolve_precision
-from bertpipe.encoder.load import LoadedModel, hf_files, load
+from bertpipe.encoder.load import LoadedModel, load
 from bertpipe.encoder.resolve import ModelFolder, resolve, weights_digest
 from bertpipe.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    pass
 
 
 class BertAnnotator:
@@ -99,17 +97,16 @@ class BertAnnotator:
 
     def collect(self, values: pa.Array, request: Request) -> pa.Array:
         """Give each row the value of its item; a row without one is null."""
-        has_item = np.diff(request.row_offsets) > 0
-        indices = np.zeros(len(has_item), dtype=np.int64)
-        indices[has_item] = request.row_items
-        return values.take(pa.array(indices, mask=~has_item))
+        indices = np.zeros(len(request.has_text), dtype=np.int64)
+        indices[request.has_text] = request.row_items
+        return values.take(pa.array(indices, mask=~request.has_text))
 
     def annotate(self, batch: pa.RecordBatch) -> pa.Array:
         """Annotate the column `text` of a batch; see `bertpipe.annotator.Annotator`."""
         return self._own_pass.run(batch).columns[self.name]
 
     def describe(self) -> dict[str, Any]:
-        """Return what a run records of this component; `fingerprint` is what a resumed run compares.
+        """Return what a run records of this component; a resumed run compares `fingerprint`.
 
         Loads the model.
         """
@@ -133,3 +130,17 @@ class BertAnnotator:
     @cached_property
     def _own_pass(self) -> Pass:
         return Pass([self])
+
+
+def check_choice(name: str, setting: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Refuse a setting of component `name` that is not one of the allowed values."""
+    if value not in allowed:
+        choices = ", ".join(str(choice) for choice in allowed if choice is not None)
+        raise ConfigError(f"Component {name!r}: {setting} {value!r} is unknown; use {choices}.")
+
+
+def check_range(name: str, setting: str, value: float, *, least: float, most: float = inf) -> None:
+    """Refuse a number of component `name` that lies outside its range, ends included."""
+    if not least <= value <= most:
+        limits = f"at least {least}" if most == inf else f"between {least} and {most}"
+        raise ConfigError(f"Component {name!r}: {setting} {value!r} must be {limits}.")

@@ -30,7 +30,8 @@ class Request:
 
     texts, prefixes: distinct strings that the items refer to.
     row_offsets: int64 (n_rows + 1,). The items of row i are
-        row_items[row_offsets[i]:row_offsets[i + 1]]; a row without a usable text has none.
+        row_items[row_offsets[i]:row_offsets[i + 1]].
+    has_text: bool (n_rows,). A row without a text has no item.
     """
 
     texts: list[str]
@@ -38,6 +39,7 @@ class Request:
     items: Items
     row_offsets: np.ndarray
     row_items: np.ndarray
+    has_text: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def text_request(batch: pa.RecordBatch) -> Request:
         items=Items(np.arange(len(texts), dtype=np.int32)),
         row_offsets=np.concatenate([[0], np.cumsum(present)]),
         row_items=indices[present],
+        has_text=present,
     )
 
 
@@ -100,9 +103,7 @@ class Pass:
         with self._timed("decode"):
             columns = {
                 annotator.name: annotator.collect(head.decode(found, windowed), windowed.request)
-                for annotator, head, found in zip(
-                    self.annotators, self.heads, scores, strict=True
-                )
+                for annotator, head, found in zip(self.annotators, self.heads, scores, strict=True)
             }
         return PassResult(columns, _statistics(windowed))
 
@@ -213,6 +214,6 @@ def _statistics(windowed: Windowed) -> pa.RecordBatch:
     np.maximum.at(n_tokens, row, windowed.tokens.lengths[request.items.text][items].astype("int32"))
     np.add.at(n_windows, row, np.diff(windows.offsets)[items].astype("int32"))
     np.maximum.at(truncated, row, windows.truncated[items].astype("int32"))
-    missing = np.diff(request.row_offsets) == 0
+    missing = ~request.has_text
     columns = (n_tokens, n_windows, truncated.astype(bool))
     return pa.record_batch([pa.array(column, mask=missing) for column in columns], STATISTICS)

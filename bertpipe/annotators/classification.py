@@ -1,0 +1,183 @@
+"""One or several labels for a text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from bertpipe.annotators.base import BertAnnotator, check_choice, check_range
+from bertpipe.annotators.passes import Windowed
+from bertpipe.config import EncoderSettings
+from bertpipe.encoder.load import LoadedModel
+from bertpipe.errors import ConfigError
+from bertpipe.records import CLASSIFICATION_TYPE, SCORES_TYPE
+
+FUNCTIONS = ("softmax", "sigmoid", "none")
+POOLINGS = ("mean", "max", "first")
+
+
+class BertClassifier(BertAnnotator):
+    """Classifies texts with a sequence classifier.
+
+    labels: new names by the model's names. multi_label: whether labels exclude each other; None
+        asks the model. function: from logits to scores; None is `sigmoid` for several labels a text
+        and for a model with one label, `none` for a regression, else `softmax`.
+    threshold: from which score a label is one of `labels`, with multi_label. top_k: how many scores
+        are given. pooling: how the scores of a long text's windows become one.
+    """
+
+    type = CLASSIFICATION_TYPE
+    auto_class = "AutoModelForSequenceClassification"
+    first_token = True
+
+    def __init__(
+        self,
+        name: str = "classifier",
+        *,
+        model: str = "en_sentiment_mini",
+        revision: str | None = None,
+        encoder: EncoderSettings | None = None,
+        labels: dict[str, str] | None = None,
+        multi_label: bool | None = None,
+        function: str | None = None,
+        threshold: float = 0.5,
+        top_k: int = 20,
+        pooling: str = "mean",
+    ) -> None:
+        check_choice(name, "function", function, (None, *FUNCTIONS))
+        check_choice(name, "pooling", pooling, POOLINGS)
+        check_range(name, "top_k", top_k, least=1)
+        super().__init__(name, model=model, revision=revision, encoder=encoder)
+        self.rename = dict(labels or {})
+        self.multi_label = multi_label
+        self.function = function
+        self.threshold = threshold
+        self.top_k = top_k
+        self.pooling = pooling
+
+    def make_head(self, loaded: LoadedModel) -> ClassifierHead:
+        """Return the head of this annotator on a loaded model."""
+        config = loaded.head.model.config
+        problem = getattr(config, "problem_type", None)
+        multi_label = self.multi_label
+        if multi_label is None:
+            multi_label = problem == "multi_label_classification"
+        return ClassifierHead(
+            loaded,
+            self.new_labels(loaded.labels),
+            function=self.function or _default_function(problem, multi_label, loaded),
+            pooling=self.pooling,
+            top_k=self.top_k,
+            threshold=self.threshold if multi_label else None,
+        )
+
+    def new_labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the model's labels under their new names."""
+        unknown = sorted(set(self.rename) - set(labels))
+        if unknown:
+            raise ConfigError(
+                f"Component {self.name!r}: labels renames {unknown[0]!r}, which model "
+                f"{self.model!r} does not have; it has {', '.join(labels)}."
+            )
+        renamed = tuple(self.rename.get(label, label) for label in labels)
+        if len(set(renamed)) < len(renamed):
+            twice = next(label for label in renamed if renamed.count(label) > 1)
+            raise ConfigError(
+                f"Component {self.name!r}: two labels would be called {twice!r}; give each its own "
+                "name."
+            )
+        return renamed
+
+
+def _default_function(problem: str | None, multi_label: bool, loaded: LoadedModel) -> str:
+    if problem == "regression":
+        return "none"
+    return "sigmoid" if multi_label or len(loaded.labels) == 1 else "softmax"
+
+
+class ClassifierHead:
+    """Scores windows and pools them to a class for each item.
+
+    threshold: of multi-label classification, else None.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        labels: tuple[str, ...],
+        *,
+        function: str,
+        pooling: str,
+        top_k: int,
+        threshold: float | None,
+    ) -> None:
+        self.n_scores = len(labels)
+        self._module = loaded.head
+        self._labels = pa.array(labels, pa.string())
+        self._function = function
+        self._pooling = pooling
+        self._top_k = min(top_k, len(labels))
+        self._threshold = threshold
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Map hidden states (n_windows, width) to scores (n_windows, n_labels)."""
+        logits = self._module(hidden)
+        if self._function == "softmax":
+            return logits.softmax(-1)
+        return logits.sigmoid() if self._function == "sigmoid" else logits
+
+    def decode(self, scores: np.ndarray, windowed: Windowed) -> pa.Array:
+        """Return the class of each item; an item without a window has none."""
+        offsets = windowed.windows.offsets
+        has_window = np.diff(offsets) > 0
+        pooled = pool(scores, offsets[:-1][has_window], self._pooling)
+        values = self._to_arrow(pooled)
+        indices = np.cumsum(has_window) - 1
+        return values.take(pa.array(indices, mask=~has_window))
+
+    def _to_arrow(self, scores: np.ndarray) -> pa.Array:
+        """Return the classes of scores (n, n_labels); labels with equal scores keep their order."""
+        order = np.argsort(-scores, axis=1, kind="stable")
+        ranked = np.take_along_axis(scores, order, axis=1)
+        best, best_score = order[:, 0], ranked[:, 0]
+        top, top_scores = order[:, : self._top_k], ranked[:, : self._top_k]
+        if self._threshold is None:
+            chosen = np.zeros(order.shape, dtype=bool)
+            chosen[:, 0] = True
+        else:
+            chosen = ranked >= self._threshold
+        pairs = pa.StructArray.from_arrays(
+            [self._names(top.ravel()), pa.array(top_scores.ravel())],
+            fields=list(SCORES_TYPE.value_type),
+        )
+        columns = [
+            self._names(best),
+            pa.array(best_score),
+            _lists(
+                chosen.sum(1), self._names(order[chosen]), CLASSIFICATION_TYPE.field("labels").type
+            ),
+            _lists(np.full(len(top), self._top_k), pairs, SCORES_TYPE),
+        ]
+        return pa.StructArray.from_arrays(columns, fields=list(CLASSIFICATION_TYPE))
+
+    def _names(self, labels: np.ndarray) -> pa.Array:
+        return self._labels.take(pa.array(labels))
+
+
+def pool(scores: np.ndarray, firsts: np.ndarray, pooling: str) -> np.ndarray:
+    """Make one row of each item's windows: (n_windows, n_labels) -> (n_items, n_labels).
+
+    firsts: the first window of each item; every item has one.
+    """
+    if pooling == "first" or len(firsts) == len(scores):
+        return scores[firsts]
+    if pooling == "max":
+        return np.maximum.reduceat(scores, firsts)
+    counts = np.diff(np.append(firsts, len(scores)))
+    return np.add.reduceat(scores, firsts) / counts[:, None].astype(scores.dtype)
+
+
+def _lists(counts: np.ndarray, values: pa.Array, kind: pa.DataType) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind)

@@ -1,0 +1,101 @@
+"""Named entities: a label for each token, and entities from labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from bertpipe.annotators.base import BertAnnotator, check_choice
+from bertpipe.annotators.entities import Units, group, separate, to_arrow, words
+from bertpipe.annotators.passes import Windowed
+from bertpipe.annotators.spans import Characters, keep, read_characters
+from bertpipe.annotators.tags import plain_tags, read_tags
+from bertpipe.annotators.words import Continuations
+from bertpipe.config import EncoderSettings
+from bertpipe.encoder.load import LoadedModel
+from bertpipe.records import NER_TYPE
+
+AGGREGATIONS = ("none", "simple", "first", "average", "max")
+ALIGNMENT_MODES = ("strict", "contract", "expand")
+
+
+class BertNer(BertAnnotator):
+    """Finds named entities with a token classifier.
+
+    aggregation: how tokens become entities. `none`: each is one, with the model's own label.
+        `simple`: neighbours of one type are one. The others join words instead of tokens; the label
+        of a word is that of its first token (`first`), of the mean of its tokens' scores
+        (`average`) or of the token with the best score (`max`).
+    alignment_mode, spans_key, overwrite: how entities stand in a Doc; see `bertpipe.docs`.
+    """
+
+    type = NER_TYPE
+    auto_class = "AutoModelForTokenClassification"
+
+    def __init__(
+        self,
+        name: str = "ner",
+        *,
+        model: str = "en_ner_mini",
+        revision: str | None = None,
+        encoder: EncoderSettings | None = None,
+        aggregation: str = "first",
+        alignment_mode: str = "expand",
+        spans_key: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        check_choice(name, "aggregation", aggregation, AGGREGATIONS)
+        check_choice(name, "alignment_mode", alignment_mode, ALIGNMENT_MODES)
+        super().__init__(name, model=model, revision=revision, encoder=encoder)
+        self.aggregation = aggregation
+        self.alignment_mode = alignment_mode
+        self.spans_key = spans_key
+        self.overwrite = overwrite
+
+    def make_head(self, loaded: LoadedModel) -> NerHead:
+        """Return the head of this annotator on a loaded model."""
+        return NerHead(loaded, self.aggregation)
+
+
+class NerHead:
+    """Scores tokens and decodes entities.
+
+    A token's scores are its best label and that label's probability; for `average` they are the
+    probabilities of all labels.
+    """
+
+    def __init__(self, loaded: LoadedModel, aggregation: str) -> None:
+        self.n_scores = len(loaded.labels) if aggregation == "average" else 2
+        self._aggregation = aggregation
+        self._module = loaded.head
+        self._tags = (plain_tags if aggregation == "none" else read_tags)(loaded.labels)
+        self._continues = Continuations(loaded.tokenizer)
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Map hidden states (n, width) to scores (n, n_scores)."""
+        probabilities = self._module(hidden).softmax(-1)
+        if self._aggregation == "average":
+            return probabilities
+        score, label = probabilities.max(-1)
+        return torch.stack([label.to(score.dtype), score], dim=-1)
+
+    def decode(self, scores: np.ndarray, windowed: Windowed) -> pa.Array:
+        """Return the entities of each item, in the order of the text."""
+        characters = read_characters(windowed.request.texts)
+        units = self._units(scores, windowed, characters)
+        found = units if self._aggregation == "none" else group(units, self._tags)
+        inside = self._tags.type_of[found.label] != self._tags.outside
+        entities = separate(found.take(inside), characters)
+        base = characters.offsets[windowed.request.items.text]
+        return to_arrow(entities, self._tags, characters, base)
+
+    def _units(self, scores: np.ndarray, windowed: Windowed, characters: Characters) -> Units:
+        """Return the tokens or, as the aggregation says, the words."""
+        kept = keep(windowed, characters)
+        chosen = scores[kept.row]
+        if self._aggregation in ("none", "simple"):
+            label = chosen[:, 0].astype(np.int64)
+            return Units(kept.item, kept.start, kept.end, label, chosen[:, 1])
+        return words(kept, self._continues(kept, characters), chosen, self._aggregation)
