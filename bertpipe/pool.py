@@ -53,7 +53,7 @@ def worker_devices(config: RunConfig, *, n_bytes: int) -> list[str]:
     if devices != ["cpu"]:
         return devices
     if config.workers is not None:
-        return devices * config.workers
+        return devices * max(1, config.workers)
     by_memory = available_memory() // WORKER_BYTES
     by_need = 1 + n_bytes // 16_384 if n_bytes else 1 << 30
     return devices * max(1, min(n_cpus(), by_memory, by_need))

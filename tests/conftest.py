@@ -1,6 +1,7 @@
 """What every test can rely on: nothing from the network, nothing from the user's environment."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -13,3 +14,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables through which a user's settings could change a test."""
     for name in ("COLUMNS", "CUDA_VISIBLE_DEVICES", "FORCE_COLOR", "HF_TOKEN", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def regex_plugin(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Install the test plug-in for this process and those that it starts; return its factory."""
+    folder = str(Path(__file__).with_name("plugin"))
+    paths = [folder, os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+    monkeypatch.syspath_prepend(folder)
+    return "regex_numbers"

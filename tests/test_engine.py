@@ -1,0 +1,192 @@
+"""The run as a whole: every record once, whatever stops it and however often it is started."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pyarrow.dataset as ds
+import pytest
+
+from bertpipe import api
+from bertpipe.errors import Interrupted, OutputError, WorkerError
+
+SCRIPT = """
+import sys
+from bertpipe import api
+from bertpipe.errors import BertpipeError
+try:
+    api.run(sys.argv[1], output=sys.argv[2], components=["numbers=regex_numbers"], workers=2,
+            commit_every=0.2, overrides={"components.numbers.seconds": float(sys.argv[3])})
+except BertpipeError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """600 documents in two files, a few of them bad: about 20 chunks."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name, first in (("a.jsonl", 0), ("b.jsonl", 300)):
+        lines = [json.dumps({"id": i, "text": f"Number {i}. " + "x" * 700}) for i in range(300)]
+        lines[7] = "{ cut off"
+        lines[50] = json.dumps({"id": 50, "text": None})
+        (folder / name).write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def run(corpus, output, factory, **settings):
+    return api.run(corpus, output=output, components=[f"numbers={factory}"], **settings)
+
+
+def rows(output):
+    table = ds.dataset(output, format="parquet").to_table()
+    found = [
+        (
+            row["_source"]["path"],
+            row["_source"]["row"],
+            row["text"],
+            json.dumps(row["numbers"]),
+            row["_error"] and row["_error"]["type"],
+        )
+        for row in table.to_pylist()
+    ]
+    return sorted(found, key=lambda row: row[:2])
+
+
+@pytest.fixture
+def undisturbed(corpus, tmp_path, regex_plugin):
+    run(corpus, tmp_path / "undisturbed", regex_plugin, workers=0)
+    return rows(tmp_path / "undisturbed")
+
+
+def start(corpus, output, seconds=0.5):
+    arguments = [sys.executable, "-c", SCRIPT, str(corpus), str(output), str(seconds)]
+    with (output.parent / "errors").open("w") as errors:
+        return subprocess.Popen(arguments, stderr=errors)
+
+
+def wait_for_parts(output, process, n_parts):
+    while len(list(output.glob("*.parquet"))) < n_parts:
+        assert process.poll() is None, (output.parent / "errors").read_text()
+        time.sleep(0.02)
+
+
+def test_every_record_is_one_row_and_bad_ones_say_why(corpus, tmp_path, regex_plugin):
+    report = run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    found = rows(tmp_path / "out")
+    assert len(found) == report.n_rows == 600
+    assert len({row[:2] for row in found}) == 600
+    assert report.n_errors == sum(1 for row in found if row[4]) == 4
+    assert report.labels == {"numbers": {"NUMBER": 596}}
+
+
+def test_workers_in_processes_give_the_rows_of_the_one_in_this_process(
+    corpus, tmp_path, regex_plugin, undisturbed
+):
+    report = run(corpus, tmp_path / "out", regex_plugin, workers=2)
+    assert rows(tmp_path / "out") == undisturbed
+    assert report.n_workers == 2
+
+
+def test_a_second_run_has_nothing_to_do_and_still_counts_the_errors(corpus, tmp_path, regex_plugin):
+    run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    again = run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    assert (again.n_new, again.n_rows, again.n_errors) == (0, 600, 4)
+
+
+def test_a_new_file_is_all_that_the_next_run_annotates(corpus, tmp_path, regex_plugin):
+    run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    (corpus / "aa.jsonl").write_text('{"text": "new 1", "extra": true}\n')
+    again = run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    assert (again.n_new, again.n_rows) == (1, 601)
+
+
+def test_after_a_limit_the_next_run_goes_on(corpus, tmp_path, regex_plugin, undisturbed):
+    first = run(corpus, tmp_path / "out", regex_plugin, workers=0, limit=123)
+    assert first.n_rows == 123
+    second = run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    assert second.n_new == 600 - 123
+    assert rows(tmp_path / "out") == undisturbed
+
+
+def test_other_settings_are_refused_by_name_and_overwrite_replaces(corpus, tmp_path, regex_plugin):
+    run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    other = {"components.numbers.pattern": "[0-4]+"}
+    with pytest.raises(OutputError, match=r"pattern"):
+        run(corpus, tmp_path / "out", regex_plugin, workers=0, overrides=other)
+    report = run(corpus, tmp_path / "out", regex_plugin, workers=0, overrides=other, overwrite=True)
+    assert report.n_rows == len(rows(tmp_path / "out")) == 600
+
+
+def test_killed_again_and_again_it_ends_with_the_rows_of_an_undisturbed_run(
+    corpus, tmp_path, regex_plugin, undisturbed
+):
+    output = tmp_path / "out"
+    for n_parts in (1, 3):
+        process = start(corpus, output)
+        wait_for_parts(output, process, n_parts)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+        before = {part.name for part in output.glob("*.parquet")}
+        assert len(before) >= n_parts
+    assert start(corpus, output).wait() == 0
+    assert before <= {part.name for part in output.glob("*.parquet")}
+    assert rows(output) == undisturbed
+    assert not list((output / "_bertpipe").glob("tmp/*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
+    number, corpus, tmp_path, regex_plugin, undisturbed
+):
+    output = tmp_path / "out"
+    process = start(corpus, output)
+    wait_for_parts(output, process, 1)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == Interrupted(number, "").exit_code == 128 + number
+    assert "run the same command again" in (tmp_path / "errors").read_text()
+    assert start(corpus, output).wait() == 0
+    assert rows(output) == undisturbed
+
+
+def test_a_worker_that_dies_ends_the_run_with_its_number_and_the_cure(tmp_path, regex_plugin):
+    file = tmp_path / "corpus.jsonl"
+    file.write_text('{"text": "SUICIDE"}\n')
+    with pytest.raises(WorkerError, match=r"Worker 0 .* signal 9; .* Run the same command again"):
+        run(file, tmp_path / "out", regex_plugin, workers=1)
+
+
+def test_texts_come_back_in_order_from_any_number_of_workers(regex_plugin):
+    texts = [f"{i} " + "x" * 2_000 for i in range(600)]
+    for workers in (0, 2):
+        annotated = api.annotate(texts, components=["numbers=regex_numbers"], workers=workers)
+        assert [each["numbers"][0]["text"] for each in annotated] == [str(i) for i in range(600)]
+
+
+def test_a_text_that_makes_a_component_fail_is_a_dict_with_its_error(regex_plugin):
+    found = list(api.annotate(["1", "POISON", "2"], components=["numbers=regex_numbers"]))
+    assert [each["_error"] and each["_error"]["message"] for each in found] == [
+        None,
+        "the text is poison",
+        None,
+    ]
+    assert found[1]["numbers"] is None
+
+
+def test_the_parent_loads_neither_torch_nor_spacy(corpus, tmp_path, regex_plugin):
+    code = (
+        "import sys; from bertpipe import api;"
+        f"api.run({str(corpus)!r}, output={str(tmp_path / 'out')!r},"
+        "components=['numbers=regex_numbers'], workers=1);"
+        "assert not {'torch', 'spacy'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
