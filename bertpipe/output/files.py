@@ -1,0 +1,61 @@
+"""Change files so that after a crash they are either the old or the new ones."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+BOOKKEEPING = "_bertpipe"
+
+
+def sync_file(path: Path) -> None:
+    """Return when the content of a closed file is on disk."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on disk."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a synced file, replacing what stands there, and make the new name last."""
+    os.replace(source, target)
+    sync_folder(target.parent)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file for people and programs; a reader sees the old or the new one whole."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        sync_file(temporary)
+        move(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Delete a file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, by name; nothing for a folder that does not exist."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

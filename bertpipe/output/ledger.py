@@ -1,0 +1,226 @@
+"""The parent's view of an output folder: what is done, what goes in, who may write.
+
+The folder is its own ledger: everything is read from the footers of the parts, and nothing else has
+to survive a crash. `_bertpipe/` beside the parts holds
+
+    lock         who writes now
+    tmp/         the files of workers; what a start finds there is left over and deleted
+    next/        the parts of an `--overwrite`, until they replace the old ones (see overwrite.py)
+    damaged/     parts that were found truncated or damaged; their rows are computed anew
+    report.json  what the last run did
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+
+from bertpipe.corpus.chunks import Slice, SourceDone
+from bertpipe.corpus.sources import Source
+from bertpipe.errors import OutputError
+from bertpipe.output import overwrite as overwriting
+from bertpipe.output.coverage import Coverage
+from bertpipe.output.files import BOOKKEEPING, entries, remove, write_json
+from bertpipe.output.footer import Job, Part, Stamp, differences
+from bertpipe.output.inventory import (
+    changed_sources,
+    is_current,
+    own_parts,
+    parts,
+    refuse_changed,
+    refuse_other_job,
+    refuse_other_settings,
+    set_aside,
+)
+from bertpipe.output.lock import FolderLock
+from bertpipe.output.parquet import SUFFIX, TEMPORARY, TemporaryPart, commit_part
+
+_LOCK, _REPORT = "lock", "report.json"
+
+
+def recorded_job(
+    folder: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False
+) -> Job | None:
+    """Return the job that the parts of a folder belong to; None if it has none to go on with.
+
+    With `overwrite` that is an unfinished overwrite with the same fingerprint. Nothing is made or
+    locked, so this may be asked before the rest of the job is known to be right.
+
+    Raises:
+        OutputError: Without `overwrite`, the parts were made with another fingerprint.
+    """
+    if overwriting.is_exchange_pending(folder):
+        lock = _take_lock(folder)
+        overwriting.finish_exchange(folder)
+        lock.release()
+    found = overwriting.staged_parts(folder) if overwrite else parts(folder)
+    job = next((part.job for _, part in found if part), None)
+    if job is None or (overwrite and differences(job.fingerprint, fingerprint)):
+        return None
+    refuse_other_settings(folder, job.fingerprint, fingerprint)
+    return job
+
+
+class Ledger:
+    """An output folder that this process holds the lock of.
+
+    `done` is what was there at the start. `n_parts`, `n_rows_done` and `errors` (rows in error by
+    type) grow with each commit. `damaged` names the parts that were set aside, `gone` the sources
+    that have rows here but are no longer in the corpus. `metadata` is for the workers' writers.
+    """
+
+    def __init__(
+        self, folder: Path, job: Job, schema: pa.Schema, stamps: Mapping[str, Stamp]
+    ) -> None:
+        self.folder = folder
+        self.job = job
+        self.schema = schema
+        self.metadata = job.metadata()
+        self.done: dict[str, SourceDone] = {}
+        self.n_parts = 0
+        self.n_rows_done = 0
+        self.errors: Counter[str] = Counter()
+        self.damaged: list[str] = []
+        self.gone: list[str] = []
+        self._stamps = stamps
+        self._coverage = Coverage()
+        self._names: set[str] = set()
+        self._replaced: list[str] | None = None
+        self._is_new = not folder.exists()
+        self._lock = _take_lock(folder)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        job: Job,
+        schema: pa.Schema,
+        *,
+        sources: Iterable[Source],
+        overwrite: bool = False,
+    ) -> Self:
+        """Take the lock, delete leftovers, and read what earlier runs of the job have done.
+
+        Raises:
+            BusyError: Another process holds the lock.
+            OutputError: The parts are of another job, or of sources that have changed since, or
+                something in the folder is not ours.
+        """
+        stamps = {source.name: Stamp(source.size, source.mtime_ns) for source in sources}
+        ledger = cls(folder, job, schema, stamps)
+        try:
+            _clean(folder)
+            overwriting.finish_exchange(folder)
+            ledger._read_staged() if overwrite else ledger._read()
+        except BaseException:
+            ledger.close()
+            raise
+        ledger.done = ledger._coverage.done()
+        ledger.gone = [source for source in ledger.done if source not in stamps]
+        return ledger
+
+    def stamps(self, slices: Iterable[Slice]) -> dict[str, Stamp]:
+        """Return the state of the sources of a chunk, to hand out with it."""
+        return {slice_.source: self._stamps[slice_.source] for slice_ in slices}
+
+    def commit(self, part: TemporaryPart) -> Part:
+        """Put a worker's part in its place; once more the same slices replace the first part.
+
+        Raises:
+            BusyError: Another process has taken the lock over.
+            OutputError: The part is not as announced, or holds rows that another part holds.
+        """
+        self._lock.verify()
+        if part.name not in self._names:
+            self._coverage.add(self.folder / part.name, part.slices)
+        if self._replaced is None:
+            place, suffix = self.folder, SUFFIX
+        else:
+            place, suffix = overwriting.staging_folder(self.folder), overwriting.STAGED_SUFFIX
+        committed = commit_part(place, part, schema=self.schema, suffix=suffix)
+        if part.name not in self._names:
+            self._count(part.name, committed)
+        return committed
+
+    def finish(self, report: Mapping[str, Any]) -> None:
+        """Say that everything is done: an overwrite takes effect, and the report is written."""
+        self._lock.verify()
+        if self._replaced is not None:
+            overwriting.exchange(self.folder, self._replaced)
+        self.write_report(report)
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """Write `_bertpipe/report.json`, also for a run that ends early."""
+        write_json(self.folder / BOOKKEEPING / _REPORT, report)
+
+    def close(self) -> None:
+        """Give the lock back, and leave no empty folder behind."""
+        self._lock.release()
+        bookkeeping = self.folder / BOOKKEEPING
+        empty = [bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder), bookkeeping]
+        for folder in [*empty, self.folder] if self._is_new else empty:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self) -> None:
+        """Count the parts in; stop at what cannot be gone on with."""
+        changed: dict[str, None] = {}
+        for path, part in parts(self.folder):
+            if part is None:
+                set_aside(self.folder, path)
+                self.damaged.append(path.name)
+                continue
+            refuse_other_job(self.folder, part, self.job, self.schema)
+            changed |= dict.fromkeys(changed_sources(part, self._stamps))
+            self._add(path.name, part)
+        refuse_changed(self.folder, changed)
+
+    def _read_staged(self) -> None:
+        """Count in what an earlier start of the same overwrite has made; delete other parts."""
+        self._replaced = own_parts(self.folder)
+        overwriting.staging_folder(self.folder).mkdir(exist_ok=True)
+        for path, part in overwriting.staged_parts(self.folder):
+            if part is None or not is_current(part, self.job, self.schema, self._stamps):
+                remove(path)
+            else:
+                self._add(path.name.removesuffix(overwriting.STAGED_SUFFIX) + SUFFIX, part)
+
+    def _add(self, name: str, part: Part) -> None:
+        self._coverage.add(self.folder / name, part.slices)
+        self._count(name, part)
+
+    def _count(self, name: str, part: Part) -> None:
+        self._names.add(name)
+        self.n_parts += 1
+        self.n_rows_done += part.n_rows
+        self.errors.update(part.errors)
+
+
+def _take_lock(folder: Path) -> FolderLock:
+    bookkeeping = folder / BOOKKEEPING
+    try:
+        bookkeeping.mkdir(parents=True, exist_ok=True)
+        return FolderLock.acquire(bookkeeping / _LOCK)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}); mend that or give another --output."
+        ) from error
+
+
+def _clean(folder: Path) -> None:
+    """Delete what earlier processes left behind, all of it temporary; only under the lock."""
+    for path in entries(folder / BOOKKEEPING / TEMPORARY):
+        remove(path)
+    for path in entries(folder / BOOKKEEPING):
+        # A file `.lock.TOKEN` may belong to a process that is asking for the lock just now.
+        if path.name.startswith(".") and not path.name.startswith(f".{_LOCK}."):
+            remove(path)
