@@ -1,6 +1,8 @@
 """Find and open the encoder that a training starts from."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,22 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     tokenizer = AutoTokenizer.from_pretrained(folder)
     plain(tokenizer)
     return tokenizer
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back what transformers says about heads that are new and files it writes."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def plain(tokenizer: "PreTrainedTokenizerBase") -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
 from bertpipe.errors import ConfigError
-from bertpipe.training.base import load_tokenizer, plain, resolve_base
+from bertpipe.training.base import load_tokenizer, plain, quiet, resolve_base
 from bertpipe.training.batches import TaskBatches, TaskFeatures, collate
 from bertpipe.training.scoring import MAIN_METRIC, score
 from bertpipe.training.settings import LoopSettings, TrainSettings
@@ -226,7 +226,8 @@ def save_models(trunk: Trunk, tokenizer: Any, folders: Mapping[str, Path]) -> No
     """Write each head with its encoder and tokenizer in Hugging Face layout."""
     plain(tokenizer)
     for name, folder in folders.items():
-        trunk.models[name].save_pretrained(folder)  # type: ignore[operator]
+        with quiet():
+            trunk.models[name].save_pretrained(folder)  # type: ignore[operator]
         tokenizer.save_pretrained(folder)
 
 

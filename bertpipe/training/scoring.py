@@ -27,9 +27,9 @@ def score(
 ) -> dict[str, dict[str, float]]:
     """Return the figures of `model` by dev file."""
     scorers = {
-        "token_classification": _score_words,
-        "text_classification": _score_texts,
-        "question_answering": _score_questions,
+        "token_classification": score_words,
+        "text_classification": score_texts,
+        "question_answering": score_questions,
     }
     scorer: Callable[[Dev, list[Any], Mapping[int, str]], dict[str, float]]
     scorer = scorers[task.settings.kind]
@@ -70,19 +70,21 @@ def _logits(output: Any) -> Any:
     return output.logits
 
 
-def _score_words(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+def score_words(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    """Label each word by the window where it is farthest from an edge; score whole entities."""
     found = [["O"] * len(record.words) for record in dev.records]
-    distances: dict[tuple[int, int], int] = {}  # from the window's edge: the farthest is believed
+    distances: dict[tuple[int, int], int] = {}
     for feature, logits in zip(dev.features, scores, strict=True):
         for token, word in enumerate(feature.positions):
-            distance = min(token, len(feature.ids) - token)
+            distance = min(token, len(feature.ids) - 1 - token)
             if word >= 0 and distance > distances.get((feature.record, word), -1):
                 distances[feature.record, word] = distance
                 found[feature.record][word] = id2label[int(logits[token].argmax())]
     return entity_scores([record.tags for record in dev.records], found)
 
 
-def _score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+def score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    """Give each text the class with the highest mean probability over its windows."""
     windows: dict[int, list[Any]] = defaultdict(list)
     for feature, logits in zip(dev.features, scores, strict=True):
         exponents = np.exp(logits - logits.max())
@@ -91,7 +93,8 @@ def _score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> di
     return class_scores([record.label for record in dev.records], found)
 
 
-def _score_questions(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+def score_questions(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    """Answer each question that has an answer by the best span of all windows."""
     best: dict[int, tuple[float, str]] = {}
     for feature, logits in zip(dev.features, scores, strict=True):
         value, start, end = best_span(feature, logits)

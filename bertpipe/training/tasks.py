@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertpipe.errors import CorpusError
+from bertpipe.training.base import quiet
 from bertpipe.training.batches import Portion
 from bertpipe.training.features import Encoder, Feature, one_window_each
 from bertpipe.training.settings import Source, TaskSettings
@@ -134,7 +135,8 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
             "label2id": {label: i for i, label in enumerate(task.labels)},
         }
     auto = getattr(transformers, AUTO_CLASSES[task.settings.kind])
-    return auto.from_pretrained(base, use_safetensors=True, **config).float()
+    with quiet():
+        return auto.from_pretrained(base, use_safetensors=True, **config).float()
 
 
 def _read(settings: TaskSettings, source: Source) -> list[Any]:
