@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from bertpipe.config import RunConfig, load_config
+from bertpipe.corpus.streams import is_unicode
 from bertpipe.engine import run as run_config
 from bertpipe.engine import start_pool, wait_until_ready, with_local_models
 from bertpipe.errors import ConfigError
@@ -19,6 +20,12 @@ from bertpipe.report import Report
 
 CHUNK_TEXTS = 1_024
 CHUNK_CHARS = 250_000
+NOT_UNICODE = {
+    "stage": "read",
+    "component": None,
+    "type": "InvalidUnicode",
+    "message": "The text holds a lone surrogate, which is no character; decode it anew.",
+}
 
 
 def run(
@@ -100,10 +107,10 @@ def _in_order(pool: Pool, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
 def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
     rows: list[Mapping[str, Any]] = []
     n_chars = 0
-    for text in texts:
+    for number, text in enumerate(texts):
         row = {"text": text} if isinstance(text, str) else text
         if not isinstance(row.get("text"), str):
-            raise ConfigError(f"Text {len(rows)} of this batch is {row!r}; give a string.")
+            raise ConfigError(f"Text {number} is {row.get('text')!r}; give a string.")
         rows.append(row)
         n_chars += len(row["text"])
         if len(rows) == CHUNK_TEXTS or n_chars >= CHUNK_CHARS:
@@ -114,6 +121,8 @@ def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatc
 
 
 def _batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys(name for row in rows for name in row if name != "text")
+    texts = [row["text"] if is_unicode(row["text"]) else None for row in rows]
     columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
-    return pa.record_batch({**columns, ERROR: pa.nulls(len(rows), ERROR_TYPE)})
+    errors = pa.array([NOT_UNICODE if text is None else None for text in texts], ERROR_TYPE)
+    return pa.record_batch({"text": pa.array(texts, pa.string()), **columns, ERROR: errors})

@@ -13,19 +13,20 @@ from types import FrameType
 from typing import Any, Self
 
 import pyarrow as pa
-from bertpipe.output.footer import Job
-from bertpipe.output.ledger import Ledger, recorded_job
-from bertpipe.output.parquet import TemporaryPart
 
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import Interrupted
+from bertpipe.errors import StoppedError
+from bertpipe.output.footer import Job
+from bertpipe.output.ledger import Ledger, recorded_job
+from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
-from bertpipe.pool import LocalPool, Message, Pool, ProcessPool, finish, hand_out, worker_devices
+from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
 from bertpipe.records import FORMAT_VERSION
 from bertpipe.report import Progress, Report, Tally, versions
+from bertpipe.worker import Message
 
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
 MIN_CHUNK_CHARS = 16_384
@@ -51,7 +52,7 @@ def run(
     Raises:
         UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
         BusyError: Another run holds the output folder.
-        Interrupted: A signal ended the run; what was whole is committed.
+        StoppedError: A signal ended the run; what was whole is committed.
     """
     started = time.monotonic()
     opened = _open(corpus, config)
@@ -138,9 +139,9 @@ class _Loop:
             self._listen(hand_out(self.pool, map(self._work, chunks), stop.is_set))
             self._listen(finish(self.pool, stop.is_set))
         if stop.number is not None:
-            raise Interrupted(
+            raise StoppedError(
                 stop.number,
-                f"Stopped by {signal.Signals(stop.number).name} with {self.ledger.n_rows_done} rows "
+                f"Stopped by {signal.Signals(stop.number).name}; {self.ledger.n_rows_done} rows are "
                 f"committed in {self.ledger.folder}; run the same command again to go on.",
             )
         report = self._report()

@@ -8,7 +8,7 @@ BertpipeError                 1   the run or the training failed
 │   └── OutputError               the output folder
 ├── BusyError                75   another process holds the output folder
 ├── WorkerError               1   a worker process died
-├── Interrupted         130, 143  Ctrl-C or SIGTERM ended the run
+├── StoppedError        130, 143  Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
 
 A message is one sentence that names the thing, the value and the cure.
@@ -57,7 +57,7 @@ class DocumentError(BertpipeError):
     """One record cannot be annotated; the run records it and goes on."""
 
 
-class Interrupted(BertpipeError):
+class StoppedError(BertpipeError):
     """A signal ended the run; what was whole is committed."""
 
     def __init__(self, signal_number: int, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -43,8 +43,8 @@ class SingleStep:
 
     def __init__(self, annotator: Annotator) -> None:
         self.annotator = annotator
-        self.names = (annotator.name,)
-        self.types = (annotator.type,)
+        self.names: tuple[str, ...] = (annotator.name,)
+        self.types: tuple[pa.DataType, ...] = (annotator.type,)
 
     def run(self, batch: pa.RecordBatch) -> Outcome:
         """Annotate the batch and hold the annotator to its contract."""
@@ -77,10 +77,10 @@ def make_steps(annotators: Sequence[Annotator]) -> list[Step]:
     for annotator in annotators:
         key = getattr(annotator, "pass_key", lambda: None)()
         groups.setdefault(key or annotator.name, []).append(annotator)
-    return [
-        PassStep(group) if hasattr(group[0], "pass_key") else SingleStep(group[0])
-        for group in groups.values()
-    ]
+    steps: list[Step] = []
+    for group in groups.values():
+        steps.append(PassStep(group) if hasattr(group[0], "pass_key") else SingleStep(group[0]))
+    return steps
 
 
 class Stages:
@@ -93,7 +93,7 @@ class Stages:
         self.steps = make_steps(annotators)
         self.text_field = text_field
         self.types = {annotator.name: annotator.type for annotator in annotators}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def annotate(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Return the records with the annotation columns, the statistics and `_error` added.
@@ -120,7 +120,8 @@ class Stages:
 
     def _run_steps(self, batch: pa.RecordBatch) -> Outcome:
         columns: dict[str, pa.Array] = {}
-        statistics, errors = None, {}
+        errors: dict[int, dict[str, Any]] = {}
+        statistics = None
         for step in self.steps:
             outcome = run_isolated(step, _with_columns(batch, columns))
             columns.update(outcome.columns)
@@ -138,11 +139,11 @@ class Stages:
 
     def timings(self) -> dict[str, float]:
         """Return the seconds spent by stage."""
-        total = Counter(self.seconds)
-        for step in self.steps:
-            if isinstance(step, PassStep):
-                total.update(step.shared.seconds)
-        return dict(total)
+        shared = [step.shared.seconds for step in self.steps if isinstance(step, PassStep)]
+        total = dict(self.seconds)
+        for seconds in shared:
+            total |= {stage: total.get(stage, 0.0) + spent for stage, spent in seconds.items()}
+        return total
 
 
 def run_isolated(step: Step, batch: pa.RecordBatch) -> Outcome:

@@ -27,12 +27,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from bertpipe.annotators.create import create
-from bertpipe.output.parquet import PartWriter
 
+from bertpipe.annotators.create import create
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import BertpipeError
+from bertpipe.output.parquet import PartWriter
 from bertpipe.records import ERROR, N_TOKENS
 from bertpipe.stages import Stages
 

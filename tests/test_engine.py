@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from bertpipe import api
-from bertpipe.errors import Interrupted, OutputError, WorkerError
+from bertpipe.errors import StoppedError, OutputError, WorkerError
 
 SCRIPT = """
 import sys
@@ -152,7 +152,7 @@ def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     process = start(corpus, output)
     wait_for_parts(output, process, 1)
     process.send_signal(number)
-    assert process.wait(timeout=20) == Interrupted(number, "").exit_code == 128 + number
+    assert process.wait(timeout=20) == StoppedError(number, "").exit_code == 128 + number
     assert "run the same command again" in (tmp_path / "errors").read_text()
     assert start(corpus, output).wait() == 0
     assert rows(output) == undisturbed

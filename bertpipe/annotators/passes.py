@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ class Pass:
         device = self.loaded.encoder.device
         self.batch_tokens = self.settings.batch_tokens or default_batch_tokens(device)
         self.max_length = self.annotators[0].max_length
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.counts: Counter[str] = Counter()
 
     def run(self, batch: pa.RecordBatch) -> PassResult:

@@ -125,7 +125,7 @@ class SharedRun:
             prefix = _prefix(encoder, i + 1)
             if prefix in self._wanted_again:
                 known[prefix] = hidden
-        assert hidden is not None  # noqa: S101  an encoder has at least one stage
+        assert hidden is not None
         return hidden
 
 

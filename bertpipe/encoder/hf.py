@@ -1,14 +1,14 @@
 """Any AutoModel as an encoder of one stage: padded, nothing clever."""
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertpipe.encoder.base import Encoder, Inputs, Stage
 
 
-def hf_encoder(
-    base: nn.Module, *, key: str, device: str, precision: str, first_token: bool
-) -> Encoder:
+def hf_encoder(base: Any, *, key: str, device: str, precision: str, first_token: bool) -> Encoder:
     """Wrap a model of transformers; it sees padded batches and gives packed hidden states."""
     base = base.to(device).eval()
     takes_types = getattr(base.config, "type_vocab_size", 0) > 1

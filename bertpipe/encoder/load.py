@@ -52,7 +52,7 @@ def load(
     first_token: true when the head reads only the first token's hidden state.
     """
     model = _open(path, auto_class)
-    tokenizer = _open_tokenizer(path)
+    tokenizer = open_tokenizer(path)
     backend = prepare(tokenizer)
     template = find_template(backend)
     base = model.base_model
@@ -65,14 +65,14 @@ def load(
         tokenizer=backend,
         template=template,
         labels=tuple(config.id2label[i] for i in sorted(config.id2label)),
-        max_length=_max_length(base.config, tokenizer),
+        max_length=window_limit(base.config, tokenizer),
     )
 
 
 class HeadModule(nn.Module):
     """A model of transformers whose base is given its hidden states instead of computing them."""
 
-    def __init__(self, model: nn.Module, *, first_token: bool) -> None:
+    def __init__(self, model: Any, *, first_token: bool) -> None:
         super().__init__()
         self.first_token = first_token
         base = model.base_model
@@ -93,7 +93,7 @@ class HeadModule(nn.Module):
 class _Given(nn.Module):
     """Stands in for a base model: gives out the hidden states that it was handed."""
 
-    def __init__(self, base: nn.Module) -> None:
+    def __init__(self, base: Any) -> None:
         super().__init__()
         self.pooler = getattr(base, "pooler", None)
         self.pooler_activation = getattr(base, "pooler_activation", None)
@@ -113,7 +113,7 @@ class _Given(nn.Module):
         return self.pooler(self.hidden)
 
 
-def _open(path: Path, auto_class: str) -> nn.Module:
+def _open(path: Path, auto_class: str) -> Any:
     kind = getattr(transformers, auto_class)
     dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
     try:
@@ -139,7 +139,8 @@ def _open(path: Path, auto_class: str) -> nn.Module:
     return model.eval()
 
 
-def _open_tokenizer(path: Path) -> Any:
+def open_tokenizer(path: Path) -> Any:
+    """Return the tokenizer of a model folder."""
     try:
         return transformers.AutoTokenizer.from_pretrained(
             path, use_fast=True, local_files_only=True, trust_remote_code=False
@@ -148,8 +149,8 @@ def _open_tokenizer(path: Path) -> Any:
         raise ModelError(f"The model at {path} has no tokenizer that opens: {error}") from error
 
 
-def _max_length(config: Any, tokenizer: Any) -> int:
-    """Return the positions that the encoder really has."""
+def window_limit(config: Any, tokenizer: Any) -> int:
+    """Return the most tokens of a window: the positions that the encoder really has."""
     limit = getattr(config, "max_position_embeddings", 512)
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
         limit -= config.pad_token_id + 1
@@ -157,7 +158,7 @@ def _max_length(config: Any, tokenizer: Any) -> int:
 
 
 def _encoder(
-    model: nn.Module,
+    model: Any,
     head: HeadModule,
     backend: Any,
     template: Template,
@@ -174,7 +175,7 @@ def _encoder(
         difference = (_probe(packed, backend, template) - expected).abs().max()
         if difference <= TOLERANCE:
             made = packed_encoder(base, device=device, precision=precision, first_token=first)
-            assert made is not None  # noqa: S101  the same architecture as the line above
+            assert made is not None
             return made
     key = f"{digest(base)}/{device}/{precision}"
     return hf_encoder(base, key=key, device=device, precision=precision, first_token=first)

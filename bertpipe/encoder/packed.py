@@ -8,6 +8,7 @@ layer for first tokens alone where nothing else is read.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from transformers.activations import ACT2FN
 
 from bertpipe.encoder.base import Encoder, Inputs, Stage
 
+SCORES_IN_CACHE = 1 << 21  # of attention in bf16 on a CPU core; found by trying
 BERT_LIKE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra"})
 
 
@@ -58,7 +60,7 @@ _DISTILBERT = _Names(
 class Embeddings(nn.Module):
     """Sum word, position and segment embeddings, normalise, and project where ELECTRA does."""
 
-    def __init__(self, base: nn.Module, *, first_position: int) -> None:
+    def __init__(self, base: Any, *, first_position: int) -> None:
         super().__init__()
         source = base.embeddings
         self.words = source.word_embeddings
@@ -84,10 +86,10 @@ class Layer(nn.Module):
     Matrix products run in `dtype`; residual sums and norms stay in fp32.
     """
 
-    def __init__(self, source: nn.Module, names: _Names, config: object, dtype: torch.dtype) -> None:
+    def __init__(self, source: nn.Module, names: _Names, config: Any, dtype: torch.dtype) -> None:
         super().__init__()
         part = source.get_submodule
-        self.n_heads: int = config.num_attention_heads  # type: ignore[attr-defined]
+        self.n_heads: int = config.num_attention_heads
         self.activation: Callable[[Tensor], Tensor] = ACT2FN[_activation_name(config)]
         projections = [part(name) for name in (names.query, names.key, names.value)]
         self.qkv = _linear(projections, dtype)
@@ -142,14 +144,36 @@ def attend(qkv: Tensor, inputs: Inputs) -> Tensor:
 
         query, key, value = qkv.unbind(1)
         longest = max(inputs.lengths)
-        return varlen_attn(query, key, value, inputs.offsets, inputs.offsets, longest, longest)
+        offsets = inputs.offsets
+        found: Tensor = varlen_attn(query, key, value, offsets, offsets, longest, longest)  # type: ignore[assignment]
+        return found
     mixed = torch.empty_like(qkv[:, 0])
     for start, count, length in inputs.groups:
         end = start + count * length
         group = qkv[start:end].unflatten(0, (count, length)).permute(2, 0, 3, 1, 4)
-        out = functional.scaled_dot_product_attention(group[0], group[1], group[2])
+        out = _attend_equal(group[0], group[1], group[2])
         mixed[start:end] = out.transpose(1, 2).flatten(0, 1)
     return mixed
+
+
+def _attend_equal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend within windows of equal length: each (n_windows, n_heads, length, depth).
+
+    In bf16 on a CPU two matrix products on slices that stay in the cache are 1.4 times as fast as
+    the fused kernel, which computes in fp32 there.
+    """
+    if query.is_cuda or query.dtype == torch.float32:
+        return functional.scaled_dot_product_attention(query, key, value)
+    n_windows, n_heads, length, depth = query.shape
+    query, key, value = (each.flatten(0, 1) for each in (query, key.transpose(2, 3), value))
+    out = torch.empty_like(query)
+    unused = query.new_empty(1, 1, 1)  # baddbmm wants a summand, even for beta 0
+    step = max(1, SCORES_IN_CACHE // length**2)
+    for i in range(0, n_windows * n_heads, step):
+        part = slice(i, i + step)
+        scores = torch.baddbmm(unused, query[part], key[part], beta=0, alpha=depth**-0.5)
+        torch.bmm(scores.softmax(-1), value[part], out=out[part])
+    return out.unflatten(0, (n_windows, n_heads))
 
 
 def attend_first(query: Tensor, key_value: Tensor, inputs: Inputs) -> Tensor:
@@ -169,9 +193,7 @@ def attend_first(query: Tensor, key_value: Tensor, inputs: Inputs) -> Tensor:
     return mixed
 
 
-def packed_encoder(
-    base: nn.Module, *, device: str, precision: str, first_token: bool
-) -> Encoder | None:
+def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> Encoder | None:
     """Build the packed encoder of a model, or return None where its architecture is another."""
     config = base.config
     layers, names = _layers(base)
@@ -189,7 +211,7 @@ def packed_encoder(
     return Encoder(tuple(stages), device, precision, "packed")
 
 
-def _layers(base: nn.Module) -> tuple[list[nn.Module], _Names | None]:
+def _layers(base: Any) -> tuple[list[nn.Module], _Names | None]:
     kind = base.config.model_type
     if kind in BERT_LIKE:
         return list(base.encoder.layer), _BERT
@@ -198,25 +220,25 @@ def _layers(base: nn.Module) -> tuple[list[nn.Module], _Names | None]:
     return [], None
 
 
-def _is_plain(config: object) -> bool:
+def _is_plain(config: Any) -> bool:
     """Tell whether attention is the plain kind, neither relative nor causal."""
     relative = getattr(config, "position_embedding_type", None) not in (None, "absolute")
     return not relative and not getattr(config, "is_decoder", False)
 
 
-def _first_position(config: object) -> int:
+def _first_position(config: Any) -> int:
     # RoBERTa and its kin count positions from the one after the padding token's id.
-    kind = config.model_type  # type: ignore[attr-defined]
+    kind = config.model_type
     if kind in ("roberta", "xlm-roberta", "camembert"):
-        return config.pad_token_id + 1  # type: ignore[attr-defined, no-any-return]
+        return config.pad_token_id + 1
     return 0
 
 
-def _activation_name(config: object) -> str:
-    return getattr(config, "hidden_act", None) or config.activation  # type: ignore[attr-defined]
+def _activation_name(config: Any) -> str:
+    return getattr(config, "hidden_act", None) or config.activation
 
 
-def _linear(parts: list[nn.Module], dtype: torch.dtype) -> nn.Linear:
+def _linear(parts: list[Any], dtype: torch.dtype) -> nn.Linear:
     weight = torch.cat([part.weight for part in parts]).to(dtype)
     linear = nn.Linear(weight.shape[1], weight.shape[0], dtype=dtype, device=weight.device)
     linear.weight = nn.Parameter(weight, requires_grad=False)
