@@ -167,10 +167,10 @@ def read_part(path: Path) -> Part | None:
     return part if part.n_rows == n_rows else None
 
 
-def is_ours(path: Path) -> bool:
-    """Tell whether a file is a whole Parquet file with our footer key, of whatever version."""
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file is a whole Parquet file that lacks our footer key."""
     stored = _read_footer(path)
-    return stored is not None and KEY in (stored.metadata or {})
+    return stored is not None and KEY not in (stored.metadata or {})
 
 
 def _read_footer(path: Path) -> pq.FileMetaData | None:

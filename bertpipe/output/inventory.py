@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bertpipe.errors import OutputError
 from bertpipe.output.files import BOOKKEEPING, entries, move
-from bertpipe.output.footer import Job, Part, Stamp, differences, is_ours, read_part
+from bertpipe.output.footer import Job, Part, Stamp, differences, is_foreign, read_part
 from bertpipe.output.parquet import PART_NAME, SUFFIX
 from bertpipe.output.schema import as_stored
 
@@ -51,8 +51,7 @@ def own_parts(folder: Path) -> list[str]:
     for path in _visible(folder):
         if path.name == BOOKKEEPING:
             continue
-        is_part = path.name.endswith(SUFFIX) and path.is_file()
-        if not is_part or not (PART_NAME.fullmatch(path.name) or is_ours(path)):
+        if not PART_NAME.fullmatch(path.name) or not path.is_file() or is_foreign(path):
             raise OutputError(
                 f"{folder} holds {path.name}, which bertpipe did not write, so it is not"
                 " overwritten; move that or give another --output."

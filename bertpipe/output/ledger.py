@@ -158,12 +158,10 @@ class Ledger:
 
     def close(self) -> None:
         """Give the lock back, and leave no empty folder behind."""
-        self._lock.release()
         bookkeeping = self.folder / BOOKKEEPING
-        empty = [bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder), bookkeeping]
-        for folder in [*empty, self.folder] if self._is_new else empty:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder))
+        self._lock.release()
+        _remove_empty(bookkeeping, *([self.folder] if self._is_new else []))
 
     def __enter__(self) -> Self:
         return self
@@ -214,6 +212,12 @@ def _take_lock(folder: Path) -> FolderLock:
         raise OutputError(
             f"{folder} cannot be written ({error.strerror}); mend that or give another --output."
         ) from error
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _clean(folder: Path) -> None:

@@ -1,7 +1,9 @@
 import os
 from itertools import count
 
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from bertpipe.corpus.chunks import Slice
@@ -111,6 +113,14 @@ def test_a_staged_part_that_is_damaged_is_computed_again(old, start, part):
     os.truncate(staged, 100)
     with start() as ledger:
         assert ledger.done == {}
+
+
+def test_a_whole_parquet_file_of_others_is_refused_whatever_its_name(old, start):
+    theirs = old / "theirs-0000000000-0123456789ab.parquet"
+    pq.write_table(pa.table({"a": [1]}), theirs)
+    with pytest.raises(OutputError, match=r"holds theirs-0000000000.*did not write"):
+        start()
+    assert theirs.exists()
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "theirs.parquet", "folder/x"])
