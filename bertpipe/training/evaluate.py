@@ -1,8 +1,9 @@
 """Score a finished model folder on the dev files of a recipe, in float32.
 
-    python -m bertpipe.training.evaluate configs/train/en_ner_mini.cfg MODEL --paths.data DATA
+    python -m bertpipe.training.evaluate configs/train/en_ner_mini.cfg MODEL DATA
 
-With --card before the recipe, the scores also go into the model's card.
+DATA is the folder that the recipe calls paths.data. With --card before the recipe, the scores also
+go into the model's card.
 """
 
 import json
@@ -39,12 +40,10 @@ def model_labels(settings: TaskSettings, model: Path) -> tuple[str, ...]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run `evaluate [--card] RECIPE MODEL [--section.name VALUE ...]`; print figures as JSON."""
-    from bertpipe.cli.train import overrides
-
+    """Run `evaluate [--card] RECIPE MODEL DATA`; print figures as JSON."""
     to_card = arguments[:1] == ["--card"]
-    recipe, model, *rest = arguments[to_card:]
-    settings = read_settings(Path(recipe), {"paths.base": model, **overrides(rest)})
+    recipe, model, data = arguments[to_card:]
+    settings = read_settings(Path(recipe), {"paths.base": model, "paths.data": data})
     scores = evaluate(settings, Path(model))
     for figures in scores.values() if to_card else ():
         put_scores(Path(model), figures)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from bertpipe.errors import ConfigError
+from bertpipe.settings import interpolate, merge, nest, read_cfg
 
 Kind = Literal["token_classification", "text_classification", "question_answering"]
 KINDS = ("token_classification", "text_classification", "question_answering")
@@ -77,15 +78,7 @@ class TrainSettings:
 
 def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainSettings:
     """Read the recipe at `path`; `overrides` maps dotted names (`training.epochs`) to values."""
-    from confection import Config, ConfigValidationError
-
-    if not path.is_file():
-        raise ConfigError(f"The recipe {path} does not exist: name a .cfg file.")
-    try:
-        config = Config().from_disk(path, overrides=dict(overrides or {}))
-    except (ConfigValidationError, ValueError) as error:
-        raise ConfigError(f"The recipe {path} cannot be read: {error}") from error
-    return settings_from(config)
+    return settings_from(interpolate(merge(read_cfg(path), nest(overrides or {}))))
 
 
 def settings_from(config: Mapping[str, Any]) -> TrainSettings:
