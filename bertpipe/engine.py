@@ -17,8 +17,9 @@ import pyarrow as pa
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
+from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import StoppedError
+from bertpipe.errors import OutputError, StoppedError
 from bertpipe.output.footer import Job
 from bertpipe.output.ledger import Ledger, recorded_job
 from bertpipe.output.parquet import TemporaryPart
@@ -74,6 +75,7 @@ def run(
         columns = output_schema(opened.schema, column_types(components))
         ledger = Ledger.open(output, job, columns, sources=opened.sources, overwrite=overwrite)
         with closing(ledger):
+            _refuse_second_input(ledger)
             loop = _Loop(pool, ledger, opened, components, progress, started)
             loop.prepare(config)
             return loop.run(limit)
@@ -92,6 +94,15 @@ def _open(paths: Sequence[str], config: RunConfig, schema: pa.Schema | None = No
         max_document_chars=config.max_document_chars,
         schema=schema,
     )
+
+
+def _refuse_second_input(ledger: Ledger) -> None:
+    """Standard input has no name or time by which one could know that it is the same again."""
+    if STANDARD_INPUT in ledger.done:
+        raise OutputError(
+            f"{ledger.folder} holds rows of an earlier standard input, which cannot be compared "
+            "with this one; give another --output, or --overwrite."
+        )
 
 
 class _Loop:
@@ -141,8 +152,9 @@ class _Loop:
         if stop.number is not None:
             raise StoppedError(
                 stop.number,
-                f"Stopped by {signal.Signals(stop.number).name}; {self.ledger.n_rows_done} rows are "
-                f"committed in {self.ledger.folder}; run the same command again to go on.",
+                f"Stopped by {signal.Signals(stop.number).name} after "
+                f"{self.ledger.n_rows_done} rows were committed in {self.ledger.folder}; run the "
+                "same command again to go on.",
             )
         report = self._report()
         self.ledger.finish(report.to_dict())
@@ -175,9 +187,16 @@ class _Loop:
                 n_errors=self.tally.n_errors,
                 n_tokens=self.tally.n_tokens,
                 seconds=now - self.ready,
-                share=getattr(self.corpus, "share_read", None),
+                share=self._share_read(),
             )
         )
+
+    def _share_read(self) -> float | None:
+        """Return how much of the corpus is read, or was done and is not read again, by size."""
+        n_bytes = self.corpus.n_bytes
+        complete = {name for name, done in self.ledger.done.items() if done.complete}
+        n_skipped = sum(source.size for source in self.corpus.sources if source.name in complete)
+        return min(1.0, (self.corpus.n_bytes_read + n_skipped) / n_bytes) if n_bytes else None
 
     def _report(self) -> Report:
         return Report(
@@ -235,6 +254,7 @@ def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, A
         "format": FORMAT_VERSION,
         "columns kept": config.keep and list(config.keep),
         "lines": config.lines,
+        "paths relative to": config.relative_to,
     }
     for component, described in zip(config.components, components, strict=True):
         items[f"component {component.name}"] = {

@@ -64,6 +64,11 @@ class Corpus:
         """Return the size of all files on disk, compressed as they are."""
         return sum(source.size for source in self.sources)
 
+    @property
+    def n_bytes_read(self) -> int:
+        """Return how much of `n_bytes` has been read so far."""
+        return sum(source.meter.n_bytes for source in self.sources)
+
     def read(
         self,
         source: Source,
@@ -114,6 +119,7 @@ def open_corpus(
     if schema is None:
         schema = _find_schema(sources, settings, keep)
     for source in sources:
+        source.meter.n_bytes = 0  # the heads were read, but no document yet
         if source.stdin is not None:
             source.stdin.forget()
     return Corpus(sources, skipped, Layout(settings, schema, keep is None))

@@ -65,6 +65,7 @@ def read(source: Source, layout: Layout, span: Span) -> Iterator[pa.RecordBatch]
                         break
                     yield from _cut(layout, source, row, batch, wanted)
             first_row = end_row
+            source.meter.n_bytes = source.size * (group + 1) // file.metadata.num_row_groups
 
 
 def _is_wanted(layout: Layout, file: pq.ParquetFile, name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from bertpipe.corpus.streams import StandardInput, is_unicode
+from bertpipe.corpus.streams import Meter, StandardInput, is_unicode
 from bertpipe.errors import CorpusError
 
 STANDARD_INPUT = "-"
@@ -43,6 +43,7 @@ class Source:
     inner: str = ""
     partitions: Mapping[str, str | None] = field(default_factory=dict)
     stdin: StandardInput | None = field(default=None, compare=False, repr=False)
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -30,9 +31,45 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+class Meter:
+    """How far a source has been read: n_bytes of its file on disk."""
+
+    n_bytes = 0
+
+
+class _MeteredFile(io.FileIO):
+    """A file that keeps a meter at the place where it is read."""
+
+    def __init__(self, path: str, meter: Meter) -> None:
+        super().__init__(path, "rb")
+        self._meter = meter
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = super().read(size)
+        self._meter.n_bytes = self.tell()
+        return block
+
+    def readinto(self, buffer: Any, /) -> int:
+        n_bytes = super().readinto(buffer)
+        self._meter.n_bytes = self.tell()
+        return n_bytes
+
+
 class ByteStream(Protocol):
     def read(self, n_bytes: int, /) -> bytes: ...
     def close(self) -> None: ...
+
+
+class _Decompressed:
+    """A decompressing stream together with its file, which it does not close itself."""
+
+    def __init__(self, stream: ByteStream, file: io.FileIO) -> None:
+        self.read = stream.read
+        self._layers = (stream, file)
+
+    def close(self) -> None:
+        for layer in self._layers:
+            layer.close()
 
 
 class StandardInput:
@@ -76,15 +113,16 @@ def open_stream(source: "Source") -> ByteStream:
     if source.stdin is not None:
         source.stdin.rewind()
         return source.stdin
-    openers: dict[str | None, Any] = {
-        None: lambda path: open(path, "rb", buffering=0),  # noqa: SIM115
+    file = _MeteredFile(source.path, source.meter)
+    if source.compression is None:
+        return file
+    openers: dict[str, Callable[[Any], ByteStream]] = {
         "gz": gzip.open,
         "bz2": bz2.open,
         "xz": lzma.open,
-        "zst": lambda path: pa.input_stream(path, compression="zstd"),
+        "zst": lambda file: pa.input_stream(file, compression="zstd"),
     }
-    stream: ByteStream = openers[source.compression](source.path)
-    return stream
+    return _Decompressed(openers[source.compression](file), file)
 
 
 def open_seekable(source: "Source") -> Any:

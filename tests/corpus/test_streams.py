@@ -134,3 +134,13 @@ def test_standard_input_may_be_of_any_format(read, monkeypatch):
     assert read("-", format="csv")["text"].to_pylist() == ["a"]
     standard_input(monkeypatch, b"one\ntwo\n")
     assert read("-", format="txt", lines=True)["id"].to_pylist() == ["-:1", "-:2"]
+
+
+@pytest.mark.parametrize("suffix", ["", *(f".{each}" for each in COMPRESSORS)])
+def test_the_meter_of_a_source_shows_how_far_its_file_was_read(write, suffix):
+    content = COMPRESSORS[suffix[1:]](LINES) if suffix else LINES
+    corpus = open_corpus([write(f"a.jsonl{suffix}", content)])
+    assert corpus.n_bytes_read == 0
+    for _ in corpus.read(corpus.sources[0]):
+        pass
+    assert corpus.n_bytes_read == corpus.n_bytes == len(content)
