@@ -24,6 +24,7 @@ from bertpipe.settings import (
     read_cfg,
     to_list,
     to_seconds,
+    to_text,
 )
 
 SECTIONS = ("run", "components", "paths")
@@ -168,6 +169,27 @@ def load_tree(
     blocks = tree["components"].items()
     tree["components"] = {name: _complete(name, block) for name, block in blocks}
     return tree
+
+
+def block_names(path: Path | None = None) -> list[str]:
+    """Return the names of all blocks, of the default config and then of the file."""
+    file = read_cfg(path) if path else {}
+    return list({**default_tree()["components"], **file.get("components", {})})
+
+
+def config_text(
+    path: Path | None = None,
+    components: Sequence[str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> str:
+    """Return what `load_config` reads as a `.cfg` text, without comments.
+
+    All blocks are in it when none is chosen, neither here nor in the file.
+    """
+    is_chosen = components is not None or (path and read_cfg(path).get("components"))
+    tree = load_tree(path, components if is_chosen else block_names(), overrides)
+    _to_run_config(tree)
+    return to_text(tree).rstrip("\n")
 
 
 def _choose(chosen: Iterable[str], blocks: Mapping[str, Tree]) -> dict[str, Tree]:

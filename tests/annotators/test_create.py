@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_a_built_in_component_knows_its_name_and_settings():
     (component,) = load_config(
         components=["people=ner"], overrides={"components.people.stride": 7}
     ).components
-    annotator = create(component, RUN)
+    annotator: Any = create(component, RUN)
     assert annotator.name == "people"
     assert annotator.encoder == EncoderSettings(device="cpu", offline=True, stride=7)
 
@@ -37,7 +38,7 @@ def test_the_built_in_components_need_no_spacy():
 
 
 @pytest.mark.parametrize("block", default_tree()["components"].values(), ids=BUILT_IN)
-def test_the_default_config_has_every_setting_with_the_default_of_its_class(block: dict):
+def test_the_default_config_has_every_setting_with_the_default_of_its_class(block: dict[str, Any]):
     module, _, name = BUILT_IN[block["factory"]].partition(":")
     parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
     expected = {p.name: p.default for p in parameters if p.name not in ("name", "encoder")}
@@ -54,7 +55,7 @@ def test_the_default_config_has_every_setting_with_the_default_of_its_class(bloc
         ({"precision": 16}, "Component 'a': precision is 16, but must be a string."),
     ],
 )
-def test_a_setting_that_does_not_fit_is_refused_by_name(settings: dict, message: str):
+def test_a_setting_that_does_not_fit_is_refused_by_name(settings: dict[str, Any], message: str):
     with pytest.raises(ConfigError) as caught:
         create(Component("a", "bert_ner", settings), RUN)
     assert message in str(caught.value)
@@ -62,7 +63,7 @@ def test_a_setting_that_does_not_fit_is_refused_by_name(settings: dict, message:
 
 @pytest.mark.usefixtures("regex_plugin")
 def test_a_plug_in_becomes_an_annotator():
-    annotator = create(Component("numbers", "regex_numbers", {"pattern": "a"}), RUN)
+    annotator: Any = create(Component("numbers", "regex_numbers", {"pattern": "a"}), RUN)
     assert annotator.name == "numbers"
     assert annotator.pattern.pattern == "a"
 
@@ -76,7 +77,7 @@ def test_a_plug_in_becomes_an_annotator():
         ({"stride": 3}, "Component 'numbers' has no setting 'stride'"),
     ],
 )
-def test_a_plug_in_that_cannot_be_made_is_named(settings: dict, message: str):
+def test_a_plug_in_that_cannot_be_made_is_named(settings: dict[str, Any], message: str):
     with pytest.raises(ConfigError) as caught:
         create(Component("numbers", "regex_numbers", settings), RUN)
     assert message in str(caught.value)
@@ -121,7 +122,7 @@ def make(nlp, name, device, stride, size):
 
 def test_a_plug_in_gets_the_settings_of_the_run_that_it_takes(tmp_path, monkeypatch):
     add_plugin(tmp_path, monkeypatch, "echo_settings", ECHO)
-    annotator = create(Component("e", "echo_settings", {"size": 2, "stride": 9}), RUN)
+    annotator: Any = create(Component("e", "echo_settings", {"size": 2, "stride": 9}), RUN)
     assert annotator.settings == {"device": "cpu", "stride": 9, "size": 2}
     with pytest.raises(ConfigError, match="Component 'e' lacks the setting 'size'"):
         create(Component("e", "echo_settings"), RUN)

@@ -1,0 +1,143 @@
+"""`bertpipe run`: annotate a corpus."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bertpipe.cli.options import (
+    component_options,
+    corpus_options,
+    encoder_options,
+    read_config,
+)
+from bertpipe.cli.progress import ProgressLine
+from bertpipe.cli.summary import summarise
+
+if TYPE_CHECKING:
+    from bertpipe.report import Report
+
+ROWS_IN_ERROR = 3
+
+
+def _parse_allowed(
+    context: click.Context, option: click.Parameter, value: str
+) -> tuple[float, bool]:
+    """Return how many rows may be in error, and whether that is a percentage."""
+    del context, option
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)%", value)
+    if match is None or float(match[2] or 0) > 100:
+        raise click.BadParameter(f"{value!r} is neither a number nor a percentage such as 1%.")
+    return float(match[1] or match[2]), match[1] is None
+
+
+@click.command("run", epilog="Example: bertpipe run reviews.jsonl --components ner,sentiment")
+@click.argument("corpus", nargs=-1, required=True, metavar="CORPUS...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for the output.  [default: NAME.annotated in the current folder]",
+)
+@component_options
+@corpus_options
+@encoder_options
+@click.option("--workers", type=click.IntRange(0), metavar="N", help="0 works in this process.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N records.")
+@click.option("--overwrite", is_flag=True, help="Replace an output of other settings.")
+@click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
+@click.option(
+    "--allow-errors",
+    callback=_parse_allowed,
+    default="0",
+    metavar="N|P%",
+    help="Exit with 0 although N rows, or P percent, are in error.",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def run_command(
+    context: click.Context,
+    /,
+    corpus: Sequence[str],
+    *,
+    output: Path | None,
+    components: Sequence[str] | None,
+    config_path: Path | None,
+    limit: int | None,
+    overwrite: bool,
+    allow_errors: tuple[float, bool],
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Annotate a corpus and write it as Parquet.
+
+    CORPUS is files, folders, globs, or - for standard input. Every record becomes one row. Run the
+    same command again to go on where a run was stopped, or to add new files.
+
+    Exit code 3 means that all is written and some rows are in error.
+    """
+    config = read_config(components, config_path, context.obj, settings)
+    from bertpipe.engine import run
+
+    line = None if quiet else ProgressLine(is_terminal=sys.stderr.isatty())
+    try:
+        report = run(
+            corpus,
+            config=config,
+            output=output or Path(default_output(corpus[0])),
+            limit=limit,
+            overwrite=overwrite,
+            progress=line,
+        )
+    finally:
+        if line is not None:
+            line.clear()
+    _tell(report, quiet=quiet, as_json=as_json)
+    if not is_allowed(report, allow_errors):
+        context.exit(ROWS_IN_ERROR)
+
+
+def _tell(report: Report, *, quiet: bool, as_json: bool) -> None:
+    if not quiet:
+        for line in summarise(report):
+            click.echo(line, err=True)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+
+
+def is_allowed(report: Report, allowed: tuple[float, bool]) -> bool:
+    """Tell whether no more rows are in error than allowed."""
+    number, is_share = allowed
+    limit = number / 100 * report.n_rows if is_share else number
+    return report.n_errors <= limit
+
+
+def default_output(first: str) -> str:
+    """Return NAME.annotated, NAME being the stem of the first argument."""
+    return f"{_stem(first)}.annotated"
+
+
+def _stem(path: str) -> str:
+    from bertpipe.corpus.sources import COMPRESSIONS, FORMAT_OF_EXTENSION
+
+    if path == "-":
+        return "stdin"
+    if glob.has_magic(path) and not os.path.exists(path):
+        return "corpus"
+    name = Path(path).resolve().name
+    if not os.path.isdir(path):
+        for extensions in (COMPRESSIONS, FORMAT_OF_EXTENSION):
+            stem, dot, last = name.rpartition(".")
+            name = stem if dot and stem and last.lower() in extensions else name
+    return name or "corpus"

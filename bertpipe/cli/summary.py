@@ -1,0 +1,69 @@
+"""The short table at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertpipe.cli.text import counted, duration, rate, table
+
+if TYPE_CHECKING:
+    from bertpipe.report import Report
+
+N_LABELS = 6
+MAX_EXAMPLE_CHARS = 100
+
+
+def summarise(report: Report) -> Iterator[str]:
+    """Yield the lines that tell what a run did and how to look at it."""
+    yield _headline(report)
+    yield from table(_rows(report))
+    if report.skipped:
+        yield f"Skipped {counted(len(report.skipped), 'file')} of unknown extension."
+    yield query(report)
+
+
+def _headline(report: Report) -> str:
+    rows = counted(report.n_rows, "row")
+    if not report.n_new:
+        return f"Nothing to do: {report.output} holds all {rows}."
+    new = "" if report.n_new == report.n_rows else f", {report.n_new:,} of them new"
+    return f"{report.output} holds {rows}{new}."
+
+
+def _rows(report: Report) -> Iterator[tuple[str, str]]:
+    if report.n_new:
+        yield (
+            "speed",
+            f"{rate(report.documents_per_second, 'docs')}, "
+            f"{rate(report.tokens_per_second, 'tokens')}, {duration(report.seconds)}",
+        )
+    for name, labels in report.labels.items():
+        yield name, _counts(labels)
+    yield "errors", f"{report.n_errors:,}"
+    for kind, n_errors in sorted(report.errors_by_type.items()):
+        yield f"  {kind}", f"{n_errors:,}{_example(report.examples.get(kind))}"
+
+
+def _counts(labels: Mapping[str, int]) -> str:
+    shown = [f"{label} {count:,}" for label, count in list(labels.items())[:N_LABELS]]
+    n_more = len(labels) - len(shown)
+    return ", ".join(shown) + (f" and {n_more} more labels" if n_more else "") or "nothing found"
+
+
+def _example(message: str | None) -> str:
+    if not message:
+        return ""
+    line = " ".join(message.split())
+    short = line if len(line) <= MAX_EXAMPLE_CHARS else f"{line[: MAX_EXAMPLE_CHARS - 1]}…"
+    return f"  e.g. {short}"
+
+
+def query(report: Report) -> str:
+    """Return one line that shows how to query the output, in SQL and in Python."""
+    column = next((str(component["name"]) for component in report.components), "_error")
+    name = column if column.isidentifier() else f'"{column}"'
+    files = str(Path(report.output) / "*.parquet").replace("'", "''")
+    folder = str(report.output)
+    return f"Query it: SELECT {name} FROM '{files}' (DuckDB) or pandas.read_parquet({folder!r})"

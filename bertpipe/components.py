@@ -1,0 +1,134 @@
+"""What can stand behind --components on this machine; no model is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+
+from bertpipe import __version__
+from bertpipe.annotators.create import BUILT_IN, load_plugin, package_of, plugin_points
+from bertpipe.config import Component, block_names, load_config
+from bertpipe.encoder.resolve import resolve
+from bertpipe.errors import ConfigError, ModelError
+from bertpipe.records import CLASSIFICATION_TYPE, NER_TYPE, QA_TYPE
+
+# The types of the classes in BUILT_IN, known without importing torch.
+BUILT_IN_TYPES: Mapping[str, pa.DataType] = {
+    "bert_ner": NER_TYPE,
+    "bert_classifier": CLASSIFICATION_TYPE,
+    "bert_qa": QA_TYPE,
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A component that can be chosen.
+
+    type: of its column, as Arrow writes it; None where it depends on the settings.
+    path, labels: of its model, when that is on this machine. problem: why it cannot be used.
+    """
+
+    name: str
+    factory: str
+    package: str
+    version: str
+    model: str | None = None
+    type: str | None = None
+    path: str | None = None
+    labels: tuple[str, ...] = ()
+    problem: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the component as plain JSON values."""
+        return {**asdict(self), "labels": list(self.labels)}
+
+
+def list_components(
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> list[Listed]:
+    """Return the blocks of the config, and after them the plug-ins that have no block.
+
+    A plug-in that cannot be imported and a model that is not there are a `problem` of their own
+    component and of no other.
+    """
+    points = plugin_points()
+    blocks = load_config(path, block_names(path), overrides).components
+    used = {component.factory for component in blocks}
+    plugins = [Component(_short(name), name) for name in sorted(points) if name not in used]
+    return [_listed(component, points) for component in (*blocks, *plugins)]
+
+
+def _short(factory: str) -> str:
+    """Return the name that --components understands: the factory without the prefix bert_."""
+    return factory.removeprefix("bert_")
+
+
+def _listed(component: Component, points: Mapping[str, EntryPoint]) -> Listed:
+    if component.factory in BUILT_IN:
+        kind = str(BUILT_IN_TYPES[component.factory])
+        listed = Listed(component.name, component.factory, "bertpipe", __version__, type=kind)
+        return _with_model(listed, component.settings)
+    if component.factory not in points:
+        problem = f"No installed package has the factory {component.factory!r}."
+        return Listed(component.name, component.factory, "", "", problem=problem)
+    return _with_plugin(component, points[component.factory])
+
+
+def _with_plugin(component: Component, point: EntryPoint) -> Listed:
+    package, _, version = package_of(point).rpartition(" ")
+    listed = Listed(component.name, component.factory, package, version)
+    try:
+        factory = load_plugin(point)
+    except ConfigError as error:
+        return replace(listed, problem=str(error))
+    kind = _column_type(factory)
+    listed = replace(listed, type=None if kind is None else str(kind))
+    return _with_model(listed, {**_factory_defaults(point.name), **component.settings})
+
+
+def _column_type(factory: Any) -> pa.DataType | None:
+    """Return the `type` of the class that a factory says it returns, if it says so."""
+    try:
+        made = get_type_hints(factory).get("return")
+    except NameError:  # a hint that only type checkers can read
+        return None
+    kind = getattr(made, "type", None)
+    return kind if isinstance(kind, pa.DataType) else None
+
+
+def _factory_defaults(factory: str) -> Mapping[str, Any]:
+    from spacy.language import Language
+
+    if factory not in Language._factory_meta:
+        return {}
+    return Language.get_factory_meta(factory).default_config or {}
+
+
+def _with_model(listed: Listed, settings: Mapping[str, Any]) -> Listed:
+    """Add the model, its folder and its labels; a model that is not here is a problem."""
+    model = settings.get("model")
+    if not isinstance(model, str):
+        return listed
+    listed = replace(listed, model=model)
+    try:
+        folder = resolve(model, revision=settings.get("revision"), offline=True).path
+    except ModelError as error:
+        return replace(listed, problem=str(error))
+    listed = replace(listed, path=str(folder))
+    if listed.type == str(QA_TYPE):  # the labels of such a model mean nothing
+        return listed
+    return replace(listed, labels=_read_labels(folder, settings.get("labels")))
+
+
+def _read_labels(folder: Path, renamed: Any) -> tuple[str, ...]:
+    """Return the labels of a model in order, under the names that the settings give them."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    labels = config.get("id2label", {})
+    names = [labels[key] for key in sorted(labels, key=int)]
+    return tuple(renamed.get(name, name) if isinstance(renamed, dict) else name for name in names)
