@@ -17,11 +17,13 @@ RECORDS = [
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_an_example_config_annotates_every_record(path: Path, tmp_path: Path):
-    corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text("\n".join(map(json.dumps, RECORDS)), encoding="utf-8")
-    bertpipe.run(corpus, output=tmp_path / "out", config=path, workers=0)
-    rows = [row for part in (tmp_path / "out").glob("*.parquet") for row in read(part)]
+def test_an_example_config_annotates_every_record(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("corpus.jsonl").write_text("\n".join(map(json.dumps, RECORDS)), encoding="utf-8")
+    bertpipe.run("corpus.jsonl", output="out", config=path, workers=0)
+    rows = [row for part in Path("out").glob("*.parquet") for row in read(part)]
     assert [row["_error"] for row in rows] == [None, None]
     assert {component.name for component in load_config(path).components} <= rows[0].keys()
 

@@ -31,11 +31,14 @@ ORDER = (
     "pool",
     "engine",
     "api",
+    "components",
+    "check",
     "training",
     "evaluation",
     "view",
     "testing",
     "cli",
+    "__main__",
 )
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 # The distribution that brings a module, where the names differ.
