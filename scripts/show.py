@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-N_ROWS = 8
+N_ROWS = 4
 WIDTH = 96
 
 
@@ -18,9 +18,10 @@ def main(output: Path) -> None:
     print(f"\n{len(rows)} rows in {output}. Some of them:")
     for row in whole[:: max(1, len(whole) // N_ROWS)][:N_ROWS]:
         print(f"\n  {place(row)}\n    {shorten(row['text'])}\n    {summary(row)}")
-    print(f"\nThe {len(broken)} rows in error:\n")
+    print(f"\nThe {len(broken)} rows in error, which have their _error:\n")
     for row in broken:
-        print(f"  {place(row)}\n    {row['_error']['type']}: {row['_error']['message']}")
+        what = row["_error"]["message"].removeprefix(row["_source"]["path"])
+        print(f"  {place(row)}{what}")
 
 
 def place(row: dict[str, Any]) -> str:
