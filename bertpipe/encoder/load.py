@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import transformers
 from packaging.version import Version
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import logging
 
 from bertpipe.batching.plan import pack
 from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
@@ -117,14 +120,15 @@ def _open(path: Path, auto_class: str) -> Any:
     kind = getattr(transformers, auto_class)
     dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
     try:
-        model, report = kind.from_pretrained(
-            path,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **{dtype: torch.float32},
-        )
+        with _quiet():
+            model, report = kind.from_pretrained(
+                path,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **{dtype: torch.float32},
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"The model at {path} does not open as {auto_class}: {reason}") from error
@@ -137,6 +141,20 @@ def _open(path: Path, auto_class: str) -> Any:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from drawing progress bars and reports; we say what is wrong."""
+    had_bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bar:
+            logging.enable_progress_bar()
 
 
 def open_tokenizer(path: Path) -> Any:
