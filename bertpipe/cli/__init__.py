@@ -10,6 +10,7 @@ from bertpipe.cli.config import config_command
 from bertpipe.cli.group import CommandGroup
 from bertpipe.cli.run import run_command
 from bertpipe.cli.train import train_command
+from bertpipe.cli.view import view_command
 
 
 @click.group(
@@ -33,5 +34,6 @@ for command in (
     components_command,
     config_command,
     train_command,
+    view_command,
 ):
     main.add_command(command)

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from bertpipe.cli.options import as_overrides, component_options, encoder_options
-from bertpipe.cli.show import show
 
 DEFAULT_COMPONENTS = ("ner", "sentiment")
 
@@ -38,6 +37,7 @@ def annotate_command(
         components = DEFAULT_COMPONENTS
     given = list(texts) or list(_read_lines())
     from bertpipe.api import annotate
+    from bertpipe.cli.show import show
 
     found = annotate(
         given,

@@ -15,7 +15,7 @@ def table(rows: Iterable[Sequence[str]], *, gap: str = "  ") -> list[str]:
 
 def duration(seconds: float) -> str:
     """Return a duration as `12.3 s`, `4:05` or `1:02:03`."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

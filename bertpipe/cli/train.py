@@ -6,7 +6,10 @@ from pathlib import Path
 import click
 
 
-@click.command("train")
+@click.command(
+    "train",
+    epilog="Example: bertpipe train configs/train/en_ner_mini.cfg --paths.data DATA",
+)
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.pass_context

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from bertpipe.annotators.create import BUILT_IN, blank, create
-from bertpipe.config import Component, EncoderSettings, default_tree, load_config
+from bertpipe.config import (
+    ENCODER_OVERRIDES,
+    Component,
+    EncoderSettings,
+    default_tree,
+    load_config,
+)
 from bertpipe.errors import ConfigError
 
 RUN = EncoderSettings(device="cpu", offline=True)
@@ -44,6 +50,18 @@ def test_the_default_config_has_every_setting_with_the_default_of_its_class(bloc
     expected = {p.name: p.default for p in parameters if p.name not in ("name", "encoder")}
     given = {key: value for key, value in block.items() if key != "factory"}
     assert given == expected
+
+
+@pytest.mark.parametrize("block", default_tree()["components"].values(), ids=BUILT_IN)
+def test_a_block_can_be_moved_into_a_config_of_spacy(block: dict[str, Any]):
+    from spacy.language import Language
+
+    blank()
+    import_module("bertpipe.annotators.factories")
+    defaults = Language.get_factory_meta(block["factory"]).default_config
+    given = {key: value for key, value in block.items() if key != "factory"}
+    overrides = {name: getattr(EncoderSettings(), name) for name in ENCODER_OVERRIDES}
+    assert given | overrides == defaults
 
 
 @pytest.mark.parametrize(
