@@ -1,5 +1,6 @@
 """What an encoder is: a chain of stages, which several encoders may have in common."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -131,3 +132,13 @@ class SharedRun:
 
 def _prefix(encoder: Encoder, depth: int) -> tuple[str, ...]:
     return tuple(stage.key for stage in encoder.stages[:depth])
+
+
+def digest(module: torch.nn.Module) -> str:
+    """Return a digest of a module's parameters and of what else decides its output."""
+    state = hashlib.blake2b(digest_size=16)
+    state.update(repr(getattr(module, "signature", type(module).__name__)).encode())
+    for name, value in module.state_dict().items():
+        state.update(name.encode())
+        state.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return state.hexdigest()

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertpipe.encoder.base import Encoder, Inputs, Stage
+from bertpipe.encoder.base import Encoder, Inputs, Stage, digest
 
 
-def hf_encoder(base: Any, *, key: str, device: str, precision: str, first_token: bool) -> Encoder:
+def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> Encoder:
     """Wrap a model of transformers; it sees padded batches and gives packed hidden states."""
     base = base.to(device).eval()
     takes_types = getattr(base.config, "type_vocab_size", 0) > 1
@@ -27,7 +27,8 @@ def hf_encoder(base: Any, *, key: str, device: str, precision: str, first_token:
         return states[:, 0] if first_token else states[mask]
 
     suffix = "/first" if first_token else ""
-    return Encoder((Stage(key + suffix, run, base),), device, precision, "hf")
+    key = f"{digest(base)}/{device}/{precision}{suffix}"
+    return Encoder((Stage(key, run, base),), device, precision, "hf")
 
 
 def _mask(inputs: Inputs) -> Tensor:

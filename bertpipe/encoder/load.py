@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from packaging.version import Version
@@ -16,12 +18,12 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import logging
 
-from bertpipe.batching.plan import pack
+from bertpipe.batching.plan import Batch, pack
 from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
 from bertpipe.batching.windows import Items, cut
 from bertpipe.encoder.base import Encoder, SharedRun, to_device
 from bertpipe.encoder.hf import hf_encoder
-from bertpipe.encoder.packed import digest, packed_encoder
+from bertpipe.encoder.packed import packed_encoder
 from bertpipe.encoder.resolve import INDEX
 from bertpipe.errors import ModelError
 
@@ -58,9 +60,11 @@ def load(
     tokenizer = open_tokenizer(path)
     backend = prepare(tokenizer)
     template = find_template(backend)
+    probe = _probe(backend, template)
+    expected = _whole_model(model, probe, first_token=first_token)
     base = model.base_model
     head = HeadModule(model, first_token=first_token)
-    encoder = _encoder(model, head, backend, template, device, precision)
+    encoder = _encoder(base, head, probe, expected, device, precision)
     config = model.config
     return LoadedModel(
         encoder=encoder,
@@ -82,15 +86,12 @@ class HeadModule(nn.Module):
         self.given = _Given(base)
         setattr(model, model.base_model_prefix, self.given)
         self.model = model
-        self.base = [base]  # in a list, so that the head's parameters are the head's alone
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map hidden states (n, width) to logits (n, n_scores) in fp32."""
         self.given.hidden = hidden[:, None] if self.first_token else hidden[None]
         output = self.model(input_ids=self.given.hidden.new_zeros(1, 1, dtype=torch.long))
-        if "start_logits" in output:
-            return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
-        return output.logits if self.first_token else output.logits[0]
+        return _logits(output, first_token=self.first_token)
 
 
 class _Given(nn.Module):
@@ -176,38 +177,59 @@ def window_limit(config: Any, tokenizer: Any) -> int:
 
 
 def _encoder(
-    model: Any,
-    head: HeadModule,
-    backend: Any,
-    template: Template,
-    device: str,
-    precision: str,
+    base: Any, head: HeadModule, probe: Batch, expected: Tensor, device: str, precision: str
 ) -> Encoder:
     """Return the packed encoder when it computes what the model computes, else the padded one."""
-    base = head.base[0]
     first = head.first_token
-    packed = packed_encoder(base, device="cpu", precision="fp32", first_token=first)
-    reference = hf_encoder(base, key="", device="cpu", precision="fp32", first_token=first)
-    expected = _probe(reference, backend, template)
-    if packed is not None:
-        difference = (_probe(packed, backend, template) - expected).abs().max()
-        if difference <= TOLERANCE:
-            made = packed_encoder(base, device=device, precision=precision, first_token=first)
-            assert made is not None
-            return made
-    key = f"{digest(base)}/{device}/{precision}"
-    return hf_encoder(base, key=key, device=device, precision=precision, first_token=first)
+    for make in (packed_encoder, hf_encoder):
+        trial = make(base, device="cpu", precision="fp32", first_token=first)
+        if trial is None or not _agrees(trial, head, probe, expected):
+            continue
+        if (device, precision) == ("cpu", "fp32"):
+            return trial
+        made = make(base, device=device, precision=precision, first_token=first)
+        assert made is not None
+        return made
+    kind = base.config.model_type
+    raise ModelError(
+        f"A model of type {kind!r} cannot be split into an encoder and a head that reads its "
+        "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or a kin of theirs."
+    )
+
+
+def _probe(backend: Any, template: Template) -> Batch:
+    """Return a batch of two short texts of different length."""
+    tokens = tokenize(backend, PROBE)
+    windows = cut(tokens, Items(np.arange(len(PROBE))), template, max_length=64, stride=0)
+    return pack(np.argsort(-windows.lengths), tokens, windows, template)
 
 
 @torch.inference_mode()
-def _probe(encoder: Encoder, backend: Any, template: Template) -> Tensor:
-    """Return the hidden states of two short texts of different length."""
-    import numpy as np
+def _whole_model(model: Any, probe: Batch, *, first_token: bool) -> Tensor:
+    """Return the logits of the model as transformers runs it, one window at a time."""
+    found = []
+    for start, end in pairwise(probe.offsets):
+        ids = torch.from_numpy(probe.ids[start:end])[None]
+        output = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        found.append(_logits(output, first_token=first_token))
+    return torch.cat(found)
 
-    tokens = tokenize(backend, PROBE)
-    windows = cut(tokens, Items(np.arange(len(PROBE))), template, max_length=64, stride=0)
-    batch = pack(np.argsort(-windows.lengths), tokens, windows, template)
-    return SharedRun([encoder])(to_device(batch, encoder.device))[0]
+
+@torch.inference_mode()
+def _agrees(encoder: Encoder, head: HeadModule, probe: Batch, expected: Tensor) -> bool:
+    hidden = SharedRun([encoder])(to_device(probe, encoder.device))[0]
+    found = head(hidden)
+    if found.shape != expected.shape:
+        return False
+    scale = max(1.0, expected.abs().max().item())
+    return (found - expected).abs().max().item() <= TOLERANCE * scale
+
+
+def _logits(output: Any, *, first_token: bool) -> Tensor:
+    """Return logits (n, n_scores) of a model's output: one row a token, or a window."""
+    if "start_logits" in output:
+        return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
+    return output.logits if first_token else output.logits[0]
 
 
 def hf_files(path: Path) -> dict[str, Path]:

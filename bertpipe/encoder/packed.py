@@ -5,7 +5,6 @@ the weights of the model that transformers loads: query, key and value as one pr
 layer for first tokens alone where nothing else is read.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
-from bertpipe.encoder.base import Encoder, Inputs, Stage
+from bertpipe.encoder.base import Encoder, Inputs, Stage, digest
 
 SCORES_IN_CACHE = 1 << 21  # of attention in bf16 on a CPU core; found by trying
 BERT_LIKE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra"})
@@ -255,13 +254,3 @@ def _stage(
     precision: str,
 ) -> Stage:
     return Stage(f"{digest(module)}/{device}/{precision}{suffix}", run, module)
-
-
-def digest(module: nn.Module) -> str:
-    """Return a digest of a module's parameters and of what else decides its output."""
-    state = hashlib.blake2b(digest_size=16)
-    state.update(repr(getattr(module, "signature", type(module).__name__)).encode())
-    for name, value in module.state_dict().items():
-        state.update(name.encode())
-        state.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return state.hexdigest()
