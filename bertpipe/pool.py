@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -87,11 +88,12 @@ class ProcessPool:
         self._connections.append(Connection(ours.detach()))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Send a message; the worker reads at once, whatever it is doing."""
-        try:
+        """Send a message; the worker reads at once, whatever it is doing.
+
+        One that is gone says why, or that it has finished, with the next `receive`.
+        """
+        with contextlib.suppress(OSError):
             send_message(self._connections[worker], message, payload)
-        except OSError as error:
-            raise self._death(worker) from error
 
     def receive(self, timeout: float | None = None) -> list[tuple[int, Message]]:
         """Wait for at least one message, or for the timeout; a dead worker is a WorkerError."""
@@ -103,6 +105,8 @@ class ProcessPool:
                 message, records = receive_message(self._connections[worker])
             except (EOFError, OSError) as error:
                 raise self._death(worker) from error
+            if message["type"] == "finished":
+                self._connections[worker].close()  # its end is no death
             received.append((worker, checked(message) | {"records": records}))
         return received
 
