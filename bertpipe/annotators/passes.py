@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,6 +89,8 @@ class Pass:
         self.settings = self.annotators[0].encoder
         self.encoders = SharedRun([annotator.loaded.encoder for annotator in annotators])
         self.heads = [annotator.head for annotator in annotators]
+        for annotator, encoder in zip(annotators, self.encoders.encoders, strict=True):
+            annotator.loaded = replace(annotator.loaded, encoder=encoder)
         device = self.loaded.encoder.device
         self.batch_tokens = self.settings.batch_tokens or default_batch_tokens(device)
         self.max_length = self.annotators[0].max_length

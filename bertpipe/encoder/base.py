@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -96,7 +96,12 @@ class SharedRun:
     """
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
-        self.encoders = encoders
+        known: dict[str, Stage] = {}
+        # Equal stages become one object, so that their weights are in memory once.
+        self.encoders = [
+            replace(each, stages=tuple(known.setdefault(stage.key, stage) for stage in each.stages))
+            for each in encoders
+        ]
         prefixes = Counter(
             _prefix(encoder, depth)
             for encoder in encoders

@@ -193,7 +193,7 @@ def _encoder(
     kind = base.config.model_type
     raise ModelError(
         f"A model of type {kind!r} cannot be split into an encoder and a head that reads its "
-        "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or a kin of theirs."
+        "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or their kin."
     )
 
 
