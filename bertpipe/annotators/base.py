@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
+from bertpipe import docs
 from bertpipe.annotator import Head
 from bertpipe.annotators.passes import Pass, Request, text_request
+from bertpipe.annotators.saving import copy_model, from_zip, to_zip
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import list_devices, resolve_precision
 from bertpipe.encoder.load import LoadedModel, load
 from bertpipe.encoder.resolve import ModelFolder, resolve, weights_digest
-from bertpipe.errors import ConfigError
+from bertpipe.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    pass
+    from spacy.tokens import Doc
 
 
 class BertAnnotator:
@@ -47,6 +55,9 @@ class BertAnnotator:
         self.model = model
         self.revision = revision
         self.encoder = encoder or EncoderSettings()
+        self._process = os.getpid()
+        self._unpacked: TemporaryDirectory[str] | None = None
+        self._error_handler: docs.ErrorHandler | None = None
 
     def make_head(self, loaded: LoadedModel) -> Head:
         """Return the head of this annotator on a loaded model."""
@@ -103,6 +114,10 @@ class BertAnnotator:
 
     def annotate(self, batch: pa.RecordBatch) -> pa.Array:
         """Annotate the column `text` of a batch; see `bertpipe.annotator.Annotator`."""
+        if os.getpid() != self._process:
+            # A fork (`nlp.pipe(n_process=2)`) has none of its parent's threads, and torch would
+            # wait for them without end.
+            torch.set_num_threads(1)
         return self._own_pass.run(batch).columns[self.name]
 
     def describe(self) -> dict[str, Any]:
@@ -130,6 +145,93 @@ class BertAnnotator:
     @cached_property
     def _own_pass(self) -> Pass:
         return Pass([self])
+
+    def set_annotations(self, doc: Doc, annotation: Any) -> None:
+        """Write the exact value and, in a subclass, what spaCy can show of it."""
+        docs.set_value(doc, self.name, annotation)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Annotate a Doc."""
+        return next(docs.pipe(self, [doc], batch_size=1, handle_error=docs.raise_error))
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream of Docs, in order; see `bertpipe.docs.pipe`."""
+        handle_error = self.get_error_handler()
+        return docs.pipe(self, stream, batch_size=batch_size, handle_error=handle_error)
+
+    def get_error_handler(self) -> docs.ErrorHandler:
+        """Return what is called with a Doc that cannot be annotated; by default it raises."""
+        return self._error_handler or docs.raise_error
+
+    def set_error_handler(self, error_handler: docs.ErrorHandler) -> None:
+        """Set what is called with a Doc that cannot be annotated; `nlp.set_error_handler` does."""
+        self._error_handler = error_handler
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels that annotations can have, read without loading the model.
+
+        Empty where the model is not there: spaCy asks before it opens a saved pipeline's model.
+        """
+        try:
+            return self.labels_of(read_labels(self.folder.path))
+        except ModelError:
+            return ()
+
+    def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the labels of annotations from those of the model."""
+        return labels
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the model whole below `path`."""
+        copy_model(self.folder.path, Path(path) / "model")
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> BertAnnotator:
+        """Use the model that `to_disk` wrote below `path` from now on."""
+        self.model, self.revision = str(Path(path) / "model"), None
+        for name in _LOADED:
+            self.__dict__.pop(name, None)
+        _ = self.folder  # a missing model is an error now, not at the first text
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Return the model whole."""
+        with TemporaryDirectory() as folder:
+            copy_model(self.folder.path, Path(folder))
+            return to_zip(Path(folder))
+
+    def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> BertAnnotator:
+        """Use the model that `to_bytes` returned from now on."""
+        self._unpacked = TemporaryDirectory(prefix="bertpipe-")
+        from_zip(content, Path(self._unpacked.name) / "model")
+        return self.from_disk(self._unpacked.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings; a model that came from bytes goes with them."""
+        state = {name: value for name, value in self.__dict__.items() if name not in _LOADED}
+        unpacked = state.pop("_unpacked")
+        return {**state, "_content": self.to_bytes() if unpacked else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        content = state.pop("_content")
+        self.__dict__.update(state, _process=os.getpid(), _unpacked=None)
+        if content is not None:
+            self.from_bytes(content)
+
+
+_LOADED = ("folder", "loaded", "head", "_own_pass")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the config of a model."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def read_labels(folder: Path) -> tuple[str, ...]:
+    """Return the labels of a model in order, without loading it."""
+    # transformers leaves its default out of config.json.
+    names = read_config(folder).get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    return tuple(names[key] for key in sorted(names, key=int))
 
 
 def check_choice(name: str, setting: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from bertpipe.annotators.base import BertAnnotator, check_choice, check_range
+from bertpipe import docs
+from bertpipe.annotators.base import BertAnnotator, check_choice, check_range, read_config
 from bertpipe.annotators.passes import Windowed
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel
 from bertpipe.errors import ConfigError
 from bertpipe.records import CLASSIFICATION_TYPE, SCORES_TYPE
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+    from spacy.training import Example
 
 FUNCTIONS = ("softmax", "sigmoid", "none")
 POOLINGS = ("mean", "max", "first")
@@ -60,19 +68,17 @@ class BertClassifier(BertAnnotator):
         """Return the head of this annotator on a loaded model."""
         config = loaded.head.model.config
         problem = getattr(config, "problem_type", None)
-        multi_label = self.multi_label
-        if multi_label is None:
-            multi_label = problem == "multi_label_classification"
+        multi_label = self.is_multi_label(problem)
         return ClassifierHead(
             loaded,
-            self.new_labels(loaded.labels),
+            self.labels_of(loaded.labels),
             function=self.function or _default_function(problem, multi_label, loaded),
             pooling=self.pooling,
             top_k=self.top_k,
             threshold=self.threshold if multi_label else None,
         )
 
-    def new_labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the model's labels under their new names."""
         unknown = sorted(set(self.rename) - set(labels))
         if unknown:
@@ -88,6 +94,25 @@ class BertClassifier(BertAnnotator):
                 "name."
             )
         return renamed
+
+    def set_annotations(self, doc: Doc, annotation: Any) -> None:
+        """Write the class to `doc._.bertpipe[name]` and its scores to `doc.cats`."""
+        super().set_annotations(doc, annotation)
+        if annotation is not None:
+            docs.set_categories(doc, annotation["scores"])
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        """Return precision, recall, F1 and AUC of `doc.cats`."""
+        multi_label = self.is_multi_label(read_config(self.folder.path).get("problem_type"))
+        return docs.score_categories(
+            examples, self.labels, multi_label=multi_label, threshold=self.threshold
+        )
+
+    def is_multi_label(self, problem_type: str | None) -> bool:
+        """Return whether several labels can hold, by the setting or else by the model's config."""
+        if self.multi_label is not None:
+            return self.multi_label
+        return problem_type == "multi_label_classification"
 
 
 def _default_function(problem: str | None, multi_label: bool, loaded: LoadedModel) -> str:

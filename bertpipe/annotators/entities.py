@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bertpipe.annotators.spans import Characters, Kept, lists
+from bertpipe.annotators.spans import Characters, Kept, lists, segments
 from bertpipe.annotators.tags import Tags
 from bertpipe.records import NER_TYPE
 
@@ -37,8 +37,7 @@ def words(kept: Kept, continues: np.ndarray, scores: np.ndarray, aggregation: st
     continues: bool (n_tokens,). scores: (n_tokens, n_labels) for `average`, else (n_tokens, 2), the
     best label and its score.
     """
-    firsts = np.flatnonzero(~continues | (np.diff(kept.item, prepend=-1) != 0))
-    lasts = np.append(firsts[1:], len(continues)) - 1
+    firsts, lasts = segments(~continues | (np.diff(kept.item, prepend=-1) != 0))
     if aggregation == "average" and len(firsts):
         counts = (lasts - firsts + 1)[:, None].astype(scores.dtype)
         means = np.add.reduceat(scores, firsts) / counts
@@ -69,8 +68,7 @@ def group(units: Units, tags: Tags) -> Units:
     begins[1:] |= np.diff(units.item) != 0
     begins[1:] |= tags.ends[units.label[:-1]]
     begins[0] = True
-    firsts = np.flatnonzero(begins)
-    lasts = np.append(firsts[1:], len(begins)) - 1
+    firsts, lasts = segments(begins)
     means = np.add.reduceat(units.score, firsts, dtype=np.float64) / (lasts - firsts + 1)
     return Units(
         units.item[firsts],

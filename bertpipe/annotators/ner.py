@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from bertpipe import docs
 from bertpipe.annotators.base import BertAnnotator, check_choice
 from bertpipe.annotators.entities import Units, group, separate, to_arrow, words
 from bertpipe.annotators.passes import Windowed
 from bertpipe.annotators.spans import Characters, keep, read_characters
-from bertpipe.annotators.tags import plain_tags, read_tags
+from bertpipe.annotators.tags import OUTSIDE, plain_tags, read_tags
 from bertpipe.annotators.words import Continuations
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel
 from bertpipe.records import NER_TYPE
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+    from spacy.training import Example
 
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
 ALIGNMENT_MODES = ("strict", "contract", "expand")
@@ -57,6 +65,28 @@ class BertNer(BertAnnotator):
     def make_head(self, loaded: LoadedModel) -> NerHead:
         """Return the head of this annotator on a loaded model."""
         return NerHead(loaded, self.aggregation)
+
+    def set_annotations(self, doc: Doc, annotation: Any) -> None:
+        """Write entities to `doc._.bertpipe[name]`, and to `doc.ents` or `doc.spans[spans_key]`."""
+        super().set_annotations(doc, annotation)
+        spans = docs.align(
+            doc, self.name, annotation or (), label="label", alignment_mode=self.alignment_mode
+        )
+        if self.spans_key is None:
+            docs.set_entities(doc, spans, overwrite=self.overwrite)
+        else:
+            docs.set_spans(doc, self.spans_key, spans)
+
+    def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the types of entities, without the prefixes of the model's labels."""
+        types = labels if self.aggregation == "none" else read_tags(labels).types
+        return tuple(name for name in types if name != OUTSIDE)
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        """Return precision, recall and F1 of the entities, whole and by type."""
+        if self.spans_key is None:
+            return docs.score_entities(examples)
+        return docs.score_spans(examples, self.spans_key, **settings)
 
 
 class NerHead:

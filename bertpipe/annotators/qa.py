@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
+from bertpipe import docs
 from bertpipe.annotators.answers import find_answers
-from bertpipe.annotators.base import BertAnnotator, check_choice, check_range
-from bertpipe.annotators.ner import ALIGNMENT_MODES
+from bertpipe.annotators.base import BertAnnotator, check_range
 from bertpipe.annotators.passes import Request, Windowed
 from bertpipe.annotators.questions import own_questions, same_questions
 from bertpipe.annotators.spans import lists, read_characters
@@ -16,6 +19,10 @@ from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import HeadModule, LoadedModel
 from bertpipe.errors import ConfigError
 from bertpipe.records import QA_TYPE
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+    from spacy.training import Example
 
 
 class BertQa(BertAnnotator):
@@ -42,25 +49,18 @@ class BertQa(BertAnnotator):
         top_k: int = 1,
         max_answer_length: int = 30,
         no_answer_threshold: float = 0.0,
-        alignment_mode: str = "expand",
     ) -> None:
         _check_questions(name, questions, question_field)
         check_range(name, "top_k", top_k, least=1)
         check_range(name, "max_answer_length", max_answer_length, least=1)
         check_range(name, "no_answer_threshold", no_answer_threshold, least=0, most=1)
-        check_choice(name, "alignment_mode", alignment_mode, ALIGNMENT_MODES)
         super().__init__(name, model=model, revision=revision, encoder=encoder)
         self.questions = dict(questions or {})
         self.question_field = question_field
+        self.reads = ("text", question_field) if question_field else ("text",)
         self.top_k = top_k
         self.max_answer_length = max_answer_length
         self.no_answer_threshold = no_answer_threshold
-        self.alignment_mode = alignment_mode
-
-    @property
-    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Return the columns that hold the text and, if each row has its own, the question."""
-        return ("text",) if self.question_field is None else ("text", self.question_field)
 
     def make_head(self, loaded: LoadedModel) -> QaHead:
         """Return the head of this annotator on a loaded model."""
@@ -90,6 +90,25 @@ class BertQa(BertAnnotator):
         return pa.ListArray.from_arrays(
             pa.array(offsets), answers.values, type=self.type, mask=mask
         )
+
+    def set_annotations(self, doc: Doc, annotation: Any) -> None:
+        """Write answers to `doc._.bertpipe[name]` and `doc.spans[name]`, the question as label.
+
+        The question of a Doc, with question_field, is `doc.user_data[question_field]`.
+        """
+        super().set_annotations(doc, annotation)
+        spans = docs.align(
+            doc, self.name, annotation or (), label="question", alignment_mode="expand"
+        )
+        docs.set_spans(doc, self.name, spans)
+
+    def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the questions; the model's labels say nothing."""
+        return tuple(self.questions)
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        """Return precision, recall and F1 of `doc.spans[name]`."""
+        return docs.score_spans(examples, self.name, **settings)
 
 
 def _check_questions(

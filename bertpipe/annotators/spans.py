@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertpipe.annotators.passes import Windowed
-from bertpipe.batching.windows import Windows, ranges
+from bertpipe.batching.windows import ranges
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ def keep(windowed: Windowed, characters: Characters) -> Kept:
     )
 
 
-def item_rows(windows: Windows) -> np.ndarray:
-    """Return where the rows of each item's token scores begin, int64 (n_items + 1,)."""
-    return windows.rows[windows.offsets]
+def segments(begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and last index of each segment that begins where `begins` is true."""
+    firsts = np.flatnonzero(begins)
+    return firsts, np.append(firsts, len(begins))[1:] - 1
 
 
 def lists(

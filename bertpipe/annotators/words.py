@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from tokenizers import Tokenizer
 
-from bertpipe.annotators.spans import Characters, Kept
+from bertpipe.annotators.spans import Characters, Kept, segments
 from bertpipe.batching.tokens import Tokens
 
 SPACE = 32
@@ -77,9 +77,8 @@ def word_ranges(tokens: Tokens, characters: Characters) -> tuple[np.ndarray, np.
     Tokens that share a character are one word.
     """
     joins = _joins(tokens, characters)
-    firsts = np.flatnonzero(~joins)
+    firsts, lasts = segments(~joins)
     word = np.cumsum(~joins) - 1
-    lasts = np.append(firsts[1:], len(joins)) - 1
     return firsts[word], lasts[word]
 
 

@@ -1,0 +1,191 @@
+"""The factories under which spaCy finds the components; importing this loads no model code.
+
+Settings are flat, as in a block of a run's config, with the same defaults.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from spacy.language import Language
+
+from bertpipe.config import EncoderSettings
+from bertpipe.docs import register
+
+if TYPE_CHECKING:
+    from bertpipe.annotators.classification import BertClassifier
+    from bertpipe.annotators.ner import BertNer
+    from bertpipe.annotators.qa import BertQa
+
+# What a run decides about the hub is, in spaCy, the environment's to say.
+ENCODER = {name: value for name, value in asdict(EncoderSettings()).items() if name != "offline"}
+
+
+@Language.factory(
+    "bert_ner",
+    assigns=["doc.ents", "doc._.bertpipe"],
+    default_config={
+        "model": "en_ner_mini",
+        "revision": None,
+        **ENCODER,
+        "aggregation": "first",
+        "alignment_mode": "expand",
+        "spans_key": None,
+        "overwrite": False,
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def bert_ner(
+    nlp: Language,
+    name: str,
+    model: str,
+    revision: str | None,
+    device: str,
+    precision: str,
+    batch_tokens: int | None,
+    max_length: int | None,
+    stride: int,
+    truncation: str,
+    aggregation: str,
+    alignment_mode: str,
+    spans_key: str | None,
+    overwrite: bool,
+) -> "BertNer":
+    """Return a component that finds named entities."""
+    from bertpipe.annotators.ner import BertNer
+
+    return BertNer(
+        name,
+        model=model,
+        revision=revision,
+        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        aggregation=aggregation,
+        alignment_mode=alignment_mode,
+        spans_key=spans_key,
+        overwrite=overwrite,
+    )
+
+
+@Language.factory(
+    "bert_classifier",
+    assigns=["doc.cats", "doc._.bertpipe"],
+    default_config={
+        "model": "en_sentiment_mini",
+        "revision": None,
+        **ENCODER,
+        "labels": None,
+        "multi_label": None,
+        "function": None,
+        "threshold": 0.5,
+        "top_k": 20,
+        "pooling": "mean",
+    },
+    default_score_weights={"cats_score": 1.0},
+)
+def bert_classifier(
+    nlp: Language,
+    name: str,
+    model: str,
+    revision: str | None,
+    device: str,
+    precision: str,
+    batch_tokens: int | None,
+    max_length: int | None,
+    stride: int,
+    truncation: str,
+    labels: dict[str, str] | None,
+    multi_label: bool | None,
+    function: str | None,
+    threshold: float,
+    top_k: int,
+    pooling: str,
+) -> "BertClassifier":
+    """Return a component that classifies texts."""
+    from bertpipe.annotators.classification import BertClassifier
+
+    return BertClassifier(
+        name,
+        model=model,
+        revision=revision,
+        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        labels=labels,
+        multi_label=multi_label,
+        function=function,
+        threshold=threshold,
+        top_k=top_k,
+        pooling=pooling,
+    )
+
+
+@Language.factory(
+    "bert_qa",
+    assigns=["doc.spans", "doc._.bertpipe"],
+    default_config={
+        "model": "en_qa_mini",
+        "revision": None,
+        **ENCODER,
+        "questions": None,
+        "question_field": None,
+        "top_k": 1,
+        "max_answer_length": 30,
+        "no_answer_threshold": 0.0,
+    },
+)
+def bert_qa(
+    nlp: Language,
+    name: str,
+    model: str,
+    revision: str | None,
+    device: str,
+    precision: str,
+    batch_tokens: int | None,
+    max_length: int | None,
+    stride: int,
+    truncation: str,
+    questions: dict[str, str] | None,
+    question_field: str | None,
+    top_k: int,
+    max_answer_length: int,
+    no_answer_threshold: float,
+) -> "BertQa":
+    """Return a component that finds answers to questions."""
+    from bertpipe.annotators.qa import BertQa
+
+    return BertQa(
+        name,
+        model=model,
+        revision=revision,
+        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        questions=questions,
+        question_field=question_field,
+        top_k=top_k,
+        max_answer_length=max_answer_length,
+        no_answer_threshold=no_answer_threshold,
+    )
+
+
+def _encoder(
+    device: str,
+    precision: str,
+    batch_tokens: int | None,
+    max_length: int | None,
+    stride: int,
+    truncation: str,
+) -> EncoderSettings:
+    """Return the settings of the encoder; `auto` is the device that spaCy was told to use."""
+    register()
+    return EncoderSettings(
+        device=spacy_device() if device == "auto" else device,
+        precision=precision,
+        batch_tokens=batch_tokens,
+        max_length=max_length,
+        stride=stride,
+        truncation=truncation,
+    )
+
+
+def spacy_device() -> str:
+    """Return the device of `spacy.prefer_gpu`, `require_gpu` or `require_cpu`."""
+    from thinc.api import get_current_ops
+
+    ops: Any = get_current_ops()
+    return f"cuda:{ops.device_id}" if ops.name == "cupy" else "cpu"
