@@ -17,6 +17,7 @@ from bertpipe.errors import ConfigError
 from bertpipe.pool import Pool, finish, hand_out, worker_devices
 from bertpipe.records import ERROR, ERROR_TYPE
 from bertpipe.report import Report
+from bertpipe.tolerance import tolerance
 
 CHUNK_TEXTS = 1_024
 CHUNK_CHARS = 250_000
@@ -37,15 +38,21 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     limit: int | None = None,
     overwrite: bool = False,
+    on_error: str = "record",
+    max_errors: str | int | None = None,
     **settings: Any,
 ) -> Report:
     """Annotate a corpus into a folder of Parquet parts, as the command `bertpipe run` does.
 
     settings: those of the `[run]` block, such as `workers=2` or `precision="fp32"`.
     overrides: settings by dotted name, such as `{"components.ner.aggregation": "first"}`.
+    on_error: "record", or "fail" to end at the first row in error. max_errors: a number or a share
+    such as "1%" of the rows of the output that may be in error; with more the run ends early.
 
     Raises:
-        UsageError: Something cannot be done as asked; BusyError: another run is at work there.
+        UsageError: Something cannot be done as asked.
+        BusyError: Another run is at work there.
+        LimitError: Too many rows are in error; what was whole is committed.
     """
     paths = [corpus] if isinstance(corpus, str | Path) else corpus
     return run_config(
@@ -54,6 +61,7 @@ def run(
         output=Path(output),
         limit=limit,
         overwrite=overwrite,
+        tolerance=tolerance(on_error, max_errors),
     )
 
 

@@ -19,14 +19,17 @@ from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import OutputError, StoppedError
+from bertpipe.errors import LimitError, OutputError, StoppedError
+from bertpipe.output.examples import error_examples
 from bertpipe.output.footer import Job
+from bertpipe.output.inventory import parts
 from bertpipe.output.ledger import Ledger, recorded_job
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
 from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
 from bertpipe.records import FORMAT_VERSION
 from bertpipe.report import Progress, Report, Tally, versions
+from bertpipe.tolerance import Tolerance, commonest
 from bertpipe.worker import Message
 
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
@@ -43,17 +46,20 @@ def run(
     output: Path,
     limit: int | None = None,
     overwrite: bool = False,
+    tolerance: Tolerance | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Annotate a corpus into Parquet parts in the folder `output`; go on where a run stopped.
 
     Every input record becomes exactly one row. `limit` stops after that many records of the corpus.
-    `overwrite` replaces an output made with other settings.
+    `overwrite` replaces an output made with other settings. `tolerance` says how many rows of the
+    output, those of earlier runs included, may be in error; None is any number.
 
     Raises:
         UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
         BusyError: Another run holds the output folder.
         StoppedError: A signal ended the run; what was whole is committed.
+        LimitError: More rows are in error than `tolerance` says; what was whole is committed.
     """
     started = time.monotonic()
     opened = _open(corpus, config)
@@ -76,7 +82,7 @@ def run(
         ledger = Ledger.open(output, job, columns, sources=opened.sources, overwrite=overwrite)
         with closing(ledger):
             _refuse_second_input(ledger)
-            loop = _Loop(pool, ledger, opened, components, progress, started)
+            loop = _Loop(pool, ledger, opened, components, progress, started, tolerance)
             loop.prepare(config)
             return loop.run(limit)
 
@@ -116,17 +122,20 @@ class _Loop:
         components: list[Message],
         progress: Callable[[Progress], None] | None,
         started: float,
+        tolerance: Tolerance | None,
     ) -> None:
         self.pool = pool
         self.ledger = ledger
         self.corpus = corpus
         self.components = components
         self.progress = progress or (lambda moment: None)
+        self.tolerance = tolerance
         self.tally = Tally()
         self.started = started
         self.ready = time.monotonic()
         self.told = 0.0
         self.n_before = ledger.n_rows_done
+        self.n_errors_before = ledger.errors.total()
 
     def prepare(self, config: RunConfig) -> None:
         """Tell the workers where and how to write."""
@@ -142,13 +151,19 @@ class _Loop:
             self.pool.send(worker, {**message, "worker": worker})
 
     def run(self, limit: int | None) -> Report:
-        """Annotate what the ledger lacks; on a signal commit what is whole first."""
+        """Annotate what the ledger lacks; when it ends early, commit what is whole first."""
+        if self._has_too_many_errors():
+            raise self._limit_error()
         chunks = iterate_chunks(
             self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.ledger.done, limit=limit
         )
         with StopSignal() as stop:
-            self._listen(hand_out(self.pool, map(self._work, chunks), stop.is_set))
-            self._listen(finish(self.pool, stop.is_set))
+
+            def is_over() -> bool:
+                return stop.is_set() or self._has_too_many_errors()
+
+            self._listen(hand_out(self.pool, map(self._work, chunks), is_over))
+            self._listen(finish(self.pool, is_over))
         if stop.number is not None:
             raise StoppedError(
                 stop.number,
@@ -157,8 +172,27 @@ class _Loop:
                 "same command again to go on.",
             )
         report = self._report()
+        tolerance = self.tolerance
+        if tolerance and not tolerance.bears(report.n_errors, report.n_rows):
+            self.ledger.write_report(report.to_dict())
+            raise self._limit_error()
         self.ledger.finish(report.to_dict())
         return report
+
+    def _has_too_many_errors(self) -> bool:
+        n_errors = self.n_errors_before + self.tally.n_errors
+        n_rows = self.n_before + self.tally.n_rows
+        return self.tolerance is not None and not self.tolerance.bears_so_far(n_errors, n_rows)
+
+    def _limit_error(self) -> LimitError:
+        folder, errors = self.ledger.folder, self.ledger.errors
+        examples = error_examples(part for _, part in parts(folder) if part)
+        return LimitError(
+            f"{errors.total():,} of {self.ledger.n_rows_done:,} rows of {folder} are in error, more"
+            f" than the limit of {self.tolerance}: "
+            f"{commonest(errors, {**examples, **self.tally.examples})}; what is whole is committed."
+            " Mend the corpus or the settings, or raise --max-errors, and run again."
+        )
 
     def _work(self, chunk: Chunk) -> tuple[Message, pa.RecordBatch]:
         slices = [asdict(each) for each in chunk.slices]

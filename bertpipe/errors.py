@@ -8,6 +8,7 @@ BertpipeError                 1   the run or the training failed
 │   └── OutputError               the output folder
 ├── BusyError                75   another process holds the output folder
 ├── WorkerError               1   a worker process died
+├── LimitError                1   more rows are in error than the run was told to bear
 ├── StoppedError        130, 143  Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
 
@@ -51,6 +52,10 @@ class BusyError(BertpipeError):
 
 class WorkerError(BertpipeError):
     """A worker process ended before its work did."""
+
+
+class LimitError(BertpipeError):
+    """More rows are in error than the run was told to bear; what was whole is committed."""
 
 
 class DocumentError(BertpipeError):

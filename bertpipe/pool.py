@@ -141,8 +141,10 @@ class LocalPool:
         self.send(0, start_message(replace(config, encoder=replace(config.encoder, device=device))))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Do what the message says, here and now."""
+        """Do what the message says, here and now: there is never anything left to stop."""
         del worker
+        if message["type"] == "stop":
+            return
         arguments = dict(message)
         handle = getattr(self._worker, arguments.pop("type"))
         handle(arguments, *([] if payload is None else [from_bytes(payload)]))

@@ -32,8 +32,9 @@ from bertpipe.annotators.create import create
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import BertpipeError
+from bertpipe.output.examples import located
 from bertpipe.output.parquet import PartWriter
-from bertpipe.records import ERROR, N_TOKENS
+from bertpipe.records import ERROR, N_TOKENS, SOURCE
 from bertpipe.stages import Stages
 
 Message = dict[str, Any]
@@ -138,9 +139,6 @@ class Worker:
             seconds, counts = self.stages.timings(), self.stages.counts()
             self.send({"type": "finished", "seconds": seconds, "counts": counts})
 
-    # In the parent's own process nothing is left undone when the signal is noticed.
-    stop = finish
-
 
 def describe(annotator: Any) -> Message:
     """Return what the parent must know of an annotator: JSON, its type as an Arrow schema."""
@@ -154,12 +152,12 @@ def describe(annotator: Any) -> Message:
 def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
     """Count the rows, tokens, errors and labels of an annotated chunk."""
     errors = annotated.column(ERROR)
-    failed = errors.drop_null().to_pylist()
+    rows = annotated.select([SOURCE, ERROR]).filter(errors.is_valid()).to_pylist()
     return {
         "n_rows": annotated.num_rows,
         "n_tokens": pc.sum(annotated.column(N_TOKENS)).as_py() or 0,
-        "errors": Counter(error["type"] for error in failed),
-        "examples": {error["type"]: error["message"] for error in reversed(failed)},
+        "errors": Counter(row[ERROR]["type"] for row in rows),
+        "examples": {row[ERROR]["type"]: located(**row) for row in reversed(rows)},
         "labels": {name: count_labels(annotated.column(name)) for name in names},
     }
 

@@ -17,6 +17,7 @@ ORDER = (
     "errors",
     "records",
     "annotator",
+    "tolerance",
     "settings",
     "config",
     "docs",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,8 @@ from bertpipe.cli.options import (
 )
 from bertpipe.cli.progress import ProgressLine
 from bertpipe.cli.summary import summarise
+from bertpipe.errors import ConfigError
+from bertpipe.tolerance import ON_ERROR, Tolerance, tolerance
 
 if TYPE_CHECKING:
     from bertpipe.report import Report
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 ROWS_IN_ERROR = 3
 
 
-def _parse_allowed(
-    context: click.Context, option: click.Parameter, value: str
-) -> tuple[float, bool]:
-    """Return how many rows may be in error, and whether that is a percentage."""
+def _parse_tolerance(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> Tolerance | None:
+    """Return how many rows may be in error."""
     del context, option
-    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)%", value)
-    if match is None or float(match[2] or 0) > 100:
-        raise click.BadParameter(f"{value!r} is neither a number nor a percentage such as 1%.")
-    return float(match[1] or match[2]), match[1] is None
+    try:
+        return None if value is None else Tolerance.parse(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("run", epilog="Example: bertpipe run reviews.jsonl --components ner,sentiment")
@@ -57,10 +58,23 @@ def _parse_allowed(
 @click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
 @click.option(
     "--allow-errors",
-    callback=_parse_allowed,
+    callback=_parse_tolerance,
     default="0",
     metavar="N|P%",
     help="Exit with 0 although N rows, or P percent, are in error.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(ON_ERROR),
+    default="record",
+    show_default=True,
+    help="A record that fails is a row in error, or ends the run.",
+)
+@click.option(
+    "--max-errors",
+    callback=_parse_tolerance,
+    metavar="N|P%",
+    help="End the run early when more rows are in error.  [default: any number]",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -75,7 +89,9 @@ def run_command(
     config_path: Path | None,
     limit: int | None,
     overwrite: bool,
-    allow_errors: tuple[float, bool],
+    allow_errors: Tolerance,
+    on_error: str,
+    max_errors: Tolerance | None,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -98,6 +114,7 @@ def run_command(
             output=output or Path(default_output(corpus[0])),
             limit=limit,
             overwrite=overwrite,
+            tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
             progress=line,
         )
     finally:
@@ -118,9 +135,7 @@ def _tell(report: Report, *, quiet: bool, as_json: bool) -> None:
 
 def is_allowed(report: Report, allowed: tuple[float, bool]) -> bool:
     """Tell whether no more rows are in error than allowed."""
-    number, is_share = allowed
-    limit = number / 100 * report.n_rows if is_share else number
-    return report.n_errors <= limit
+    return Tolerance(*allowed).bears(report.n_errors, report.n_rows)
 
 
 def default_output(first: str) -> str:
