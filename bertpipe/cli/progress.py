@@ -51,7 +51,7 @@ def describe(moment: Progress, first: Progress) -> str:
     ]
     if moment.n_errors:
         parts.insert(1, f"{moment.n_errors:,} in error")
-    if moment.share is not None:
+    if moment.share is not None and moment.share < 1:  # of what is read, which runs ahead
         parts.append(f"{moment.share:.0%}")
     left = _seconds_left(moment, first)
     if left is not None:
@@ -60,7 +60,7 @@ def describe(moment: Progress, first: Progress) -> str:
 
 
 def _seconds_left(moment: Progress, first: Progress) -> float | None:
-    if moment.share is None or first.share is None or moment.share <= first.share:
+    if moment.share is None or first.share is None or not first.share < moment.share < 1:
         return None
     speed = (moment.share - first.share) / (moment.seconds - first.seconds)
     return (1 - moment.share) / speed

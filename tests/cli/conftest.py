@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bertpipe.cli import main
-from bertpipe.testing import IOB, tiny_model
+from bertpipe.testing import tiny_model
 
 MODELS = {"en_ner_mini": "ner", "en_sentiment_mini": "classifier", "en_qa_mini": "qa"}
-LABELS = {"ner": IOB, "classifier": ("negative", "positive"), "qa": ("start", "end")}
+LABELS = {"ner": ("O", "B-PER", "I-PER"), "classifier": ("negative", "positive"), "qa": ("start", "end")}
 Call = Callable[..., Result]
 
 

@@ -10,11 +10,11 @@ from bertpipe import __version__
 from bertpipe.cli import main
 
 NAMES = sorted(main.commands)
-VERBS = {"Annotate", "Check", "Fine-tune", "List", "Print", "Show"}
+VERBS = {"Annotate", "Check", "Fine-tune", "List", "Print", "Show", "Write"}
 
 
 def test_these_are_the_commands():
-    assert NAMES == ["annotate", "check", "components", "config", "run", "train"]
+    assert NAMES == ["annotate", "check", "components", "config", "run", "train", "view"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,9 +34,15 @@ def test_every_option_has_help(name):
 @pytest.mark.usefixtures("folder", "model_package")
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "train"])
 def test_the_example_in_the_help_runs(name, call):
+    if name == "view":
+        call(*example("run"), "--run.workers=0")
+    assert call(*example(name), "--run.workers=0").exit_code in (0, 3)
+
+
+def example(name: str) -> list[str]:
+    """Return the arguments of the example in a command's help."""
     epilog = main.commands[name].epilog or ""
-    arguments = shlex.split(epilog.removeprefix("Example: bertpipe "))
-    assert call(*arguments, "--run.workers=0").exit_code in (0, 3)
+    return shlex.split(epilog.removeprefix("Example: bertpipe "))
 
 
 def test_the_version_is_told_at_once():

@@ -18,6 +18,7 @@ def moment(seconds, **changes):
         (moment(0), "100 rows  100 docs/s  5,000 tokens/s"),
         (moment(100, n_errors=3), "100 rows  3 in error  1.0 docs/s  50 tokens/s"),
         (moment(10, n_done=900), "1,000 rows  10 docs/s  500 tokens/s"),
+        (moment(110, share=1.0), "100 rows  0.9 docs/s  45 tokens/s"),
         (moment(110, share=0.5), "100 rows  0.9 docs/s  45 tokens/s  50%  1:40 left"),
     ],
 )
