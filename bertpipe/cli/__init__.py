@@ -9,6 +9,7 @@ from bertpipe.cli.components import components_command
 from bertpipe.cli.config import config_command
 from bertpipe.cli.group import CommandGroup
 from bertpipe.cli.run import run_command
+from bertpipe.cli.status import status_command
 from bertpipe.cli.train import train_command
 from bertpipe.cli.view import view_command
 
@@ -29,6 +30,7 @@ def main() -> None:
 
 for command in (
     run_command,
+    status_command,
     annotate_command,
     check_command,
     components_command,

@@ -43,7 +43,7 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
         yield name, _counts(labels)
     yield "errors", f"{report.n_errors:,}"
     for kind, n_errors in sorted(report.errors_by_type.items()):
-        yield f"  {kind}", f"{n_errors:,}{_example(report.examples.get(kind))}"
+        yield f"  {kind}", f"{n_errors:,}{shorten(report.examples.get(kind))}"
 
 
 def _counts(labels: Mapping[str, int]) -> str:
@@ -52,7 +52,8 @@ def _counts(labels: Mapping[str, int]) -> str:
     return ", ".join(shown) + (f" and {n_more} more labels" if n_more else "") or "nothing found"
 
 
-def _example(message: str | None) -> str:
+def shorten(message: str | None) -> str:
+    """Return an example of an error as the end of a line; nothing where there is none."""
     if not message:
         return ""
     line = " ".join(message.split())

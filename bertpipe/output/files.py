@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 BOOKKEEPING = "_bertpipe"
+LOCK, REPORT = "lock", "report.json"  # in the folder BOOKKEEPING
 
 
 def sync_file(path: Path) -> None:

@@ -12,7 +12,7 @@ from bertpipe.output.footer import Job, Part, Stamp, differences, is_foreign, re
 from bertpipe.output.parquet import PART_NAME, SUFFIX
 from bertpipe.output.schema import as_stored
 
-_DAMAGED = "damaged"
+DAMAGED = "damaged"
 _N_NAMED = 3
 
 
@@ -22,9 +22,7 @@ def parts(folder: Path) -> Iterator[tuple[Path, Part | None]]:
     Raises:
         OutputError: A Parquet file beside them is not ours, or of another output format.
     """
-    for path in _visible(folder):
-        if not path.name.endswith(SUFFIX):
-            continue
+    for path in part_paths(folder):
         part = read_part(path)
         if part is None and not PART_NAME.fullmatch(path.name):
             raise OutputError(
@@ -34,9 +32,14 @@ def parts(folder: Path) -> Iterator[tuple[Path, Part | None]]:
         yield path, part
 
 
+def part_paths(folder: Path) -> list[Path]:
+    """Return what every reader takes for parts, in corpus order."""
+    return [path for path in _visible(folder) if path.name.endswith(SUFFIX)]
+
+
 def set_aside(folder: Path, path: Path) -> None:
     """Move a damaged part out of every reader's sight; its rows are then computed anew."""
-    shelf = folder / BOOKKEEPING / _DAMAGED
+    shelf = folder / BOOKKEEPING / DAMAGED
     shelf.mkdir(exist_ok=True)
     move(path, shelf / f"{path.name}.damaged")
 

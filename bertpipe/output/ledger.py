@@ -23,7 +23,7 @@ from bertpipe.corpus.sources import Source
 from bertpipe.errors import OutputError
 from bertpipe.output import overwrite as overwriting
 from bertpipe.output.coverage import Coverage
-from bertpipe.output.files import BOOKKEEPING, entries, remove, write_json
+from bertpipe.output.files import BOOKKEEPING, LOCK, REPORT, entries, remove, write_json
 from bertpipe.output.footer import Job, Part, Stamp, differences
 from bertpipe.output.inventory import (
     changed_sources,
@@ -37,8 +37,6 @@ from bertpipe.output.inventory import (
 )
 from bertpipe.output.lock import FolderLock
 from bertpipe.output.parquet import SUFFIX, TEMPORARY, TemporaryPart, commit_part
-
-_LOCK, _REPORT = "lock", "report.json"
 
 
 def recorded_job(
@@ -154,7 +152,7 @@ class Ledger:
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `_bertpipe/report.json`, also for a run that ends early."""
-        write_json(self.folder / BOOKKEEPING / _REPORT, report)
+        write_json(self.folder / BOOKKEEPING / REPORT, report)
 
     def close(self) -> None:
         """Give the lock back, and leave no empty folder behind."""
@@ -207,7 +205,7 @@ def _take_lock(folder: Path) -> FolderLock:
     bookkeeping = folder / BOOKKEEPING
     try:
         bookkeeping.mkdir(parents=True, exist_ok=True)
-        return FolderLock.acquire(bookkeeping / _LOCK)
+        return FolderLock.acquire(bookkeeping / LOCK)
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written ({error.strerror}); mend that or give another --output."
@@ -226,5 +224,5 @@ def _clean(folder: Path) -> None:
         remove(path)
     for path in entries(folder / BOOKKEEPING):
         # A file `.lock.TOKEN` may belong to a process that is asking for the lock just now.
-        if path.name.startswith(".") and not path.name.startswith(f".{_LOCK}."):
+        if path.name.startswith(".") and not path.name.startswith(f".{LOCK}."):
             remove(path)

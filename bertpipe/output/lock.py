@@ -51,6 +51,9 @@ class Holder:
             token=uuid.uuid4().hex,
         )
 
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
     def is_dead(self) -> bool:
         """Return whether the process ran on this machine and is gone; False if unknown."""
         return self.machine == _machine() and _start_time(self.pid) != self.started
@@ -106,6 +109,12 @@ class FolderLock:
             with contextlib.suppress(OSError):
                 if _read(self._path) == self._holder:
                     os.utime(self._path)
+
+
+def living_holder(path: Path) -> Holder | None:
+    """Return who holds the lock at `path`; None if nobody does, or its process here is gone."""
+    found = _read(path)
+    return None if found is None or found.is_dead() else found
 
 
 def _appear(candidate: Path, path: Path) -> bool:
@@ -170,7 +179,7 @@ def _read(path: Path) -> Holder | None:
 
 
 def _busy(path: Path, holder: Holder | None) -> BusyError:
-    who = f"process {holder.pid} on {holder.host}" if holder else "another process"
+    who = holder or "another process"
     folder = path.parent.parent
     return BusyError(f"{folder} is in use by {who}; wait for its end or give another --output.")
 
