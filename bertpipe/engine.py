@@ -21,7 +21,7 @@ from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import LimitError, OutputError, StoppedError
 from bertpipe.output.examples import error_examples
-from bertpipe.output.footer import Job
+from bertpipe.output.footer import LINES, RELATIVE_TO, Job
 from bertpipe.output.inventory import parts
 from bertpipe.output.ledger import Ledger, recorded_job
 from bertpipe.output.parquet import TemporaryPart
@@ -287,8 +287,8 @@ def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, A
     items: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "columns kept": config.keep and list(config.keep),
-        "lines": config.lines,
-        "paths relative to": config.relative_to,
+        LINES: config.lines,
+        RELATIVE_TO: config.relative_to,
     }
     for component, described in zip(config.components, components, strict=True):
         items[f"component {component.name}"] = {

@@ -11,6 +11,7 @@ from bertpipe.cli.group import CommandGroup
 from bertpipe.cli.run import run_command
 from bertpipe.cli.status import status_command
 from bertpipe.cli.train import train_command
+from bertpipe.cli.verify import verify_command
 from bertpipe.cli.view import view_command
 
 
@@ -31,6 +32,7 @@ def main() -> None:
 for command in (
     run_command,
     status_command,
+    verify_command,
     annotate_command,
     check_command,
     components_command,

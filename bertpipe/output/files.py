@@ -1,6 +1,7 @@
 """Change files so that after a crash they are either the old or the new ones."""
 
 import contextlib
+import hashlib
 import json
 import os
 import uuid
@@ -10,6 +11,7 @@ from typing import Any
 
 BOOKKEEPING = "_bertpipe"
 LOCK, REPORT = "lock", "report.json"  # in the folder BOOKKEEPING
+_BLOCK_BYTES = 1 << 20
 
 
 def sync_file(path: Path) -> None:
@@ -44,6 +46,16 @@ def remove(path: Path) -> None:
     """Delete a file if it is there."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
+
+
+def sha256(path: Path, n_bytes: int) -> str:
+    """Return the hash of the first bytes of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(min(n_bytes, _BLOCK_BYTES)):
+            digest.update(block)
+            n_bytes -= len(block)
+    return digest.hexdigest()
 
 
 def entries(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ Parquet protects pages with checksums but not the footer, so a second key holds 
     sources          {name: [size in bytes, modification time in ns]} of the files concerned
     slices           [[source, first row, end row, is the source's last row among them], ...]
     errors           {type: number of rows whose `_error` has that type}
+    content          [bytes before the indexes and the footer, their SHA-256]
 """
 
 import base64
@@ -27,6 +28,7 @@ from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import OutputError
 from bertpipe.records import FORMAT_VERSION
 
+LINES, RELATIVE_TO = "lines", "paths relative to"  # in the fingerprint
 KEY, HASH_KEY = b"bertpipe", b"bertpipe_sha256"
 _SHOWN_CHARS = 80
 
@@ -121,6 +123,12 @@ class Part:
     def errors(self) -> dict[str, int]:
         return self.metadata["errors"]
 
+    @property
+    def content(self) -> tuple[int, str]:
+        """Return how many bytes of pages the file begins with, and their SHA-256."""
+        n_bytes, digest = self.metadata["content"]
+        return n_bytes, digest
+
 
 def footer_keys(
     metadata: Mapping[str, Any],
@@ -128,6 +136,7 @@ def footer_keys(
     slices: Sequence[Slice],
     stamps: Mapping[str, Stamp],
     errors: Mapping[str, int],
+    content: tuple[int, str],
 ) -> dict[bytes, bytes]:
     """Return the footer keys for a part of the job that `metadata` describes."""
     text = json.dumps(
@@ -136,6 +145,7 @@ def footer_keys(
             "sources": {name: list(stamps[name]) for name in {s.source: None for s in slices}},
             "slices": [dataclasses.astuple(slice_) for slice_ in slices],
             "errors": dict(errors),
+            "content": content,
         }
     ).encode()
     return {KEY: text, HASH_KEY: hashlib.sha256(text).hexdigest().encode()}

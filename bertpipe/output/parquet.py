@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from bertpipe.corpus.chunks import Slice
 from bertpipe.corpus.sources import COMPRESSIONS
 from bertpipe.errors import OutputError
-from bertpipe.output.files import BOOKKEEPING, move, remove, sync_file
+from bertpipe.output.files import BOOKKEEPING, move, remove, sha256, sync_file
 from bertpipe.output.footer import Part, Stamp, footer_keys, read_part
 from bertpipe.output.schema import as_stored, leaf_columns
 from bertpipe.records import ERROR, SOURCE
@@ -95,7 +95,7 @@ class PartWriter:
         for slice_ in slices:
             _extend(self._slices, slice_)
             self._stamps[slice_.source] = Stamp(*stamps[slice_.source])
-        self._errors += _count_errors(batch)
+        self._errors += count_errors(batch)
         self.n_rows += batch.num_rows
         self._waiting.append(batch)
         self._n_waiting_bytes += batch.nbytes
@@ -106,8 +106,13 @@ class PartWriter:
     def close(self) -> TemporaryPart:
         """Write the footer and return when the file is on disk."""
         self._flush()
+        n_bytes = self._sink.tell()
         keys = footer_keys(
-            self._metadata, slices=self._slices, stamps=self._stamps, errors=self._errors
+            self._metadata,
+            slices=self._slices,
+            stamps=self._stamps,
+            errors=self._errors,
+            content=(n_bytes, sha256(self._path, n_bytes)),
         )
         self._writer.add_key_value_metadata(keys)
         self._writer.close()
@@ -210,7 +215,8 @@ def _extend(slices: list[Slice], new: Slice) -> None:
         slices.append(new)
 
 
-def _count_errors(batch: pa.RecordBatch) -> Counter[str]:
+def count_errors(batch: pa.RecordBatch) -> Counter[str]:
+    """Return how many rows are in error, by type."""
     errors = batch.column(ERROR).drop_null()
     types = pc.fill_null(pc.struct_field(errors, "type"), "unknown")
     return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(types).to_pylist()})
