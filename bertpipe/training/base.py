@@ -29,6 +29,12 @@ def resolve_base(name: str) -> Path:
     )
 
 
+def task_base(name: str, task: str) -> Path:
+    """Return the folder that one task starts from: its own in an earlier trunk, or the base."""
+    own = Path(name) / task
+    return own if (own / "config.json").is_file() else resolve_base(name)
+
+
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """Open a tokenizer that neither truncates nor pads, whatever its file says."""
     from transformers import AutoTokenizer

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
 from bertpipe.errors import ConfigError
-from bertpipe.training.base import load_tokenizer, plain, quiet, resolve_base
+from bertpipe.training.base import load_tokenizer, plain, quiet, task_base
 from bertpipe.training.batches import TaskBatches, TaskFeatures, collate
 from bertpipe.training.scoring import MAIN_METRIC, score
 from bertpipe.training.settings import LoopSettings, TrainSettings
@@ -102,13 +102,13 @@ def train(
     tasks, a folder per task in it.
     """
     set_seed(settings.training.seed)
-    base = resolve_base(settings.base)
-    tokenizer = load_tokenizer(base)
+    bases = {name: task_base(settings.base, name) for name in settings.tasks}
+    tokenizer = load_tokenizer(next(iter(bases.values())))
     tasks = {
         name: load_task(task, tokenizer, seed=settings.training.seed)
         for name, task in settings.tasks.items()
     }
-    trunk = build_trunk(tasks, base, settings.training)
+    trunk = build_trunk(tasks, bases, settings.training)
     report("{:,} of {:,} parameters learn.".format(*n_parameters(trunk)))
     trainer = build_trainer(trunk, tasks, tokenizer, settings)
     trainer.train(resume_from_checkpoint=resume or None)
@@ -117,14 +117,16 @@ def train(
     return Trained(scores, {name: task.n_records for name, task in tasks.items()})
 
 
-def build_trunk(tasks: Mapping[str, Task], base: Path, settings: LoopSettings) -> Trunk:
+def build_trunk(
+    tasks: Mapping[str, Task], bases: Mapping[str, Path], settings: LoopSettings
+) -> Trunk:
     """Build one model per task on a common encoder and freeze what shall not learn."""
     config = {
         "hidden_dropout_prob": settings.dropout,
         "attention_probs_dropout_prob": settings.attention_dropout,
     }
     given = {name: value for name, value in config.items() if value is not None}
-    models = {name: build_model(task, base, config=given) for name, task in tasks.items()}
+    models = {name: build_model(task, bases[name], config=given) for name, task in tasks.items()}
     trunk = Trunk(models)
     for model in models.values():
         freeze(model, settings.freeze_layers)

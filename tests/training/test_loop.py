@@ -73,7 +73,7 @@ def test_too_many_frozen_layers_are_refused(recipe):
 def test_the_number_of_learning_parameters_is_counted(recipe, base):
     settings = recipe("ner")
     task = load_task(settings.tasks["ner"], load_tokenizer(base), seed=1)
-    trunk = build_trunk({"ner": task}, base, LoopSettings(freeze_layers="encoder"))
+    trunk = build_trunk({"ner": task}, {"ner": base}, LoopSettings(freeze_layers="encoder"))
     n_labels = 4
     learning, total = n_parameters(trunk)
     assert learning == 32 * n_labels + n_labels
