@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 import pyarrow as pa
 
-from bertpipe.config import Component, RunConfig
+from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.corpus.sources import STANDARD_INPUT
-from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import LimitError, OutputError, StoppedError
+from bertpipe.job import (
+    chunk_chars,
+    column_types,
+    fingerprint,
+    recorded,
+    with_local_models,
+    without_schema,
+)
 from bertpipe.output.examples import error_examples
-from bertpipe.output.footer import LINES, RELATIVE_TO, Job
+from bertpipe.output.footer import Job
 from bertpipe.output.inventory import parts
 from bertpipe.output.ledger import Ledger, recorded_job
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
 from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
-from bertpipe.records import FORMAT_VERSION
-from bertpipe.report import Progress, Report, Tally, versions
+from bertpipe.report import Progress, Report, Tally
+from bertpipe.stopping import StopSignal
 from bertpipe.tolerance import Tolerance, commonest
 from bertpipe.worker import Message
 
-CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
-MIN_CHUNK_CHARS = 16_384
-CHUNKS_A_WORKER = 4  # a small corpus is cut at least this fine
 PART_BYTES = 128_000_000
 PROGRESS_SECONDS = 0.5
 
@@ -246,7 +247,7 @@ class _Loop:
             startup_seconds=self.ready - self.started,
             stage_seconds={name: round(each, 3) for name, each in self.tally.seconds.items()},
             counts=dict(self.tally.counts),
-            components=[_without_schema(component) for component in self.components],
+            components=[without_schema(component) for component in self.components],
             skipped=[str(path) for path in self.corpus.skipped],
             n_workers=self.pool.n_workers,
         )
@@ -266,94 +267,3 @@ def wait_until_ready(pool: Pool) -> list[Message]:
         for worker, message in pool.receive():
             components[worker] = message["components"]
     return components[0]
-
-
-def with_local_models(config: RunConfig) -> RunConfig:
-    """Resolve every model once, so that a wrong name ends the run before a worker starts."""
-    return replace(config, components=tuple(_localized(each, config) for each in config.components))
-
-
-def _localized(component: Component, config: RunConfig) -> Component:
-    model = component.settings.get("model")
-    if model is None:
-        return component
-    revision = component.settings.get("revision")
-    folder = resolve(model, revision=revision, offline=config.encoder.offline)
-    return replace(component, settings={**component.settings, "model": str(folder.path)})
-
-
-def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, Any]:
-    """Return what makes two runs the same job: settings and weights, not versions or workers."""
-    items: dict[str, Any] = {
-        "format": FORMAT_VERSION,
-        "columns kept": config.keep and list(config.keep),
-        LINES: config.lines,
-        RELATIVE_TO: config.relative_to,
-    }
-    for component, described in zip(config.components, components, strict=True):
-        items[f"component {component.name}"] = {
-            "factory": component.factory,
-            **{k: v for k, v in component.own_settings.items() if k not in ("model", "revision")},
-            **described.get("fingerprint", {}),
-        }
-    return items
-
-
-def column_types(components: Sequence[Message]) -> dict[str, pa.DataType]:
-    """Return the type of each component's column."""
-    schemas = [
-        pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(each["schema"]))) for each in components
-    ]
-    return {field.name: field.type for schema in schemas for field in schema}
-
-
-def recorded(pool: Pool, components: Sequence[Message]) -> dict[str, Any]:
-    """Return what each part records of its making; it is not compared on resuming."""
-    return {
-        "versions": versions(),
-        "workers": pool.n_workers,
-        "components": [_without_schema(component) for component in components],
-    }
-
-
-def chunk_chars(n_bytes: int, devices: Sequence[str]) -> int:
-    """Return the size of a chunk: a small corpus is cut finer, so that every worker is busy."""
-    largest = CHUNK_CHARS[devices[0].partition(":")[0]]
-    if not n_bytes:
-        return largest
-    fair = n_bytes // (CHUNKS_A_WORKER * len(devices))
-    return min(largest, max(MIN_CHUNK_CHARS, fair))
-
-
-class StopSignal:
-    """Notes Ctrl-C and SIGTERM instead of being interrupted by them, so that no message is cut.
-
-    number: of the signal that came, or None. Signals reach the main thread only; elsewhere (in a
-    notebook's thread, say) this does nothing.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self.number = number
-
-    def is_set(self) -> bool:
-        """Tell whether a signal came."""
-        return self.number is not None
-
-
-def _without_schema(component: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in component.items() if name != "schema"}

@@ -30,6 +30,8 @@ ORDER = (
     "stages",
     "worker",
     "pool",
+    "job",
+    "stopping",
     "engine",
     "api",
     "components",

@@ -1,0 +1,83 @@
+"""What makes a job: its models on this machine, its fingerprint, its columns, its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from bertpipe.config import Component, RunConfig
+from bertpipe.encoder.resolve import resolve
+from bertpipe.output.footer import LINES, RELATIVE_TO
+from bertpipe.pool import Pool
+from bertpipe.records import FORMAT_VERSION
+from bertpipe.report import versions
+from bertpipe.worker import Message
+
+CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
+MIN_CHUNK_CHARS = 16_384
+CHUNKS_A_WORKER = 4  # a small corpus is cut at least this fine
+
+
+def with_local_models(config: RunConfig) -> RunConfig:
+    """Resolve every model once, so that a wrong name ends the run before a worker starts."""
+    return replace(config, components=tuple(_localized(each, config) for each in config.components))
+
+
+def _localized(component: Component, config: RunConfig) -> Component:
+    model = component.settings.get("model")
+    if model is None:
+        return component
+    revision = component.settings.get("revision")
+    folder = resolve(model, revision=revision, offline=config.encoder.offline)
+    return replace(component, settings={**component.settings, "model": str(folder.path)})
+
+
+def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, Any]:
+    """Return what makes two runs the same job: settings and weights, not versions or workers."""
+    items: dict[str, Any] = {
+        "format": FORMAT_VERSION,
+        "columns kept": config.keep and list(config.keep),
+        LINES: config.lines,
+        RELATIVE_TO: config.relative_to,
+    }
+    for component, described in zip(config.components, components, strict=True):
+        items[f"component {component.name}"] = {
+            "factory": component.factory,
+            **{k: v for k, v in component.own_settings.items() if k not in ("model", "revision")},
+            **described.get("fingerprint", {}),
+        }
+    return items
+
+
+def column_types(components: Sequence[Message]) -> dict[str, pa.DataType]:
+    """Return the type of each component's column."""
+    schemas = [
+        pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(each["schema"]))) for each in components
+    ]
+    return {field.name: field.type for schema in schemas for field in schema}
+
+
+def recorded(pool: Pool, components: Sequence[Message]) -> dict[str, Any]:
+    """Return what each part records of its making; it is not compared on resuming."""
+    return {
+        "versions": versions(),
+        "workers": pool.n_workers,
+        "components": [without_schema(component) for component in components],
+    }
+
+
+def chunk_chars(n_bytes: int, devices: Sequence[str]) -> int:
+    """Return the size of a chunk: a small corpus is cut finer, so that every worker is busy."""
+    largest = CHUNK_CHARS[devices[0].partition(":")[0]]
+    if not n_bytes:
+        return largest
+    fair = n_bytes // (CHUNKS_A_WORKER * len(devices))
+    return min(largest, max(MIN_CHUNK_CHARS, fair))
+
+
+def without_schema(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a worker said of a component, less the type of its column."""
+    return {name: value for name, value in component.items() if name != "schema"}
