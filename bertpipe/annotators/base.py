@@ -19,7 +19,7 @@ import torch
 from bertpipe import docs
 from bertpipe.annotator import Head
 from bertpipe.annotators.passes import Pass, Request, text_request
-from bertpipe.annotators.saving import copy_model, from_zip, to_zip
+from bertpipe.annotators.saving import copy_model, to_zip, unpack
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import list_devices, resolve_precision
 from bertpipe.encoder.load import LoadedModel, load
@@ -56,7 +56,7 @@ class BertAnnotator:
         self.revision = revision
         self.encoder = encoder or EncoderSettings()
         self._process = os.getpid()
-        self._unpacked: TemporaryDirectory[str] | None = None
+        self._is_unpacked = False
         self._error_handler: docs.ErrorHandler | None = None
 
     def make_head(self, loaded: LoadedModel) -> Head:
@@ -188,10 +188,7 @@ class BertAnnotator:
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> BertAnnotator:
         """Use the model that `to_disk` wrote below `path` from now on."""
-        self.model, self.revision = str(Path(path) / "model"), None
-        for name in _LOADED:
-            self.__dict__.pop(name, None)
-        _ = self.folder  # a missing model is an error now, not at the first text
+        self._use(Path(path) / "model")
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -202,19 +199,24 @@ class BertAnnotator:
 
     def from_bytes(self, content: bytes, *, exclude: Iterable[str] = ()) -> BertAnnotator:
         """Use the model that `to_bytes` returned from now on."""
-        self._unpacked = TemporaryDirectory(prefix="bertpipe-")
-        from_zip(content, Path(self._unpacked.name) / "model")
-        return self.from_disk(self._unpacked.name)
+        self._use(unpack(content, self))
+        self._is_unpacked = True
+        return self
+
+    def _use(self, folder: Path) -> None:
+        self.model, self.revision, self._is_unpacked = str(folder), None, False
+        for name in _LOADED:
+            self.__dict__.pop(name, None)
+        _ = self.folder  # a missing model is an error now, not at the first text
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings; a model that came from bytes goes with them."""
         state = {name: value for name, value in self.__dict__.items() if name not in _LOADED}
-        unpacked = state.pop("_unpacked")
-        return {**state, "_content": self.to_bytes() if unpacked else None}
+        return {**state, "_content": self.to_bytes() if self._is_unpacked else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         content = state.pop("_content")
-        self.__dict__.update(state, _process=os.getpid(), _unpacked=None)
+        self.__dict__.update(state, _process=os.getpid())
         if content is not None:
             self.from_bytes(content)
 

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import tempfile
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -72,7 +75,15 @@ def to_zip(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def from_zip(content: bytes, folder: Path) -> None:
-    """Write the files of an archive to a folder."""
+def unpack(content: bytes, owner: object) -> Path:
+    """Write the files of an archive to a folder that goes when its owner goes."""
+    folder = Path(tempfile.mkdtemp(prefix="bertpipe-"))
+    weakref.finalize(owner, _remove, folder, os.getpid())
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
+    return folder
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a fork does not own what its parent unpacked
+        shutil.rmtree(folder, ignore_errors=True)
