@@ -47,6 +47,12 @@ corpus_options = _group(
     click.option("--lines", is_flag=True, default=None, help="Each line of a txt is a document."),
     click.option("--text-field", metavar="NAME", help="Field with the text.  [default: text]"),
     click.option("--id-field", metavar="NAME", help="Field with the id.  [default: id]"),
+    click.option(
+        "--max-document-chars",
+        type=click.IntRange(1),
+        metavar="N",
+        help="A longer document is a row in error.  [default: 10000000]",
+    ),
     click.option("--keep", metavar="NAMES", help="Input columns to keep.  [default: all]"),
     click.option(
         "--relative-to", metavar="DIR", help="Record source paths relative to this folder."
