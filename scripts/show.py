@@ -18,7 +18,7 @@ def main(output: Path) -> None:
     print(f"\n{len(rows)} rows in {output}. Some of them:")
     for row in whole[:: max(1, len(whole) // N_ROWS)][:N_ROWS]:
         print(f"\n  {place(row)}\n    {shorten(row['text'])}\n    {summary(row)}")
-    print(f"\nThe {len(broken)} rows in error, which have their _error:\n")
+    print(f"\nThe {len(broken)} rows in error:\n")
     for row in broken:
         what = row["_error"]["message"].removeprefix(row["_source"]["path"])
         print(f"  {place(row)}{what}")
