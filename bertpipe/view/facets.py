@@ -1,12 +1,14 @@
 """What a page can be filtered by: the labels of its columns, numbered and counted."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 N_OPEN = 12  # labels of a column that are seen at once
 N_LISTED = 60
-HUES = (255, 150, 65, 345, 295, 195, 25, 110, 225, 320, 90, 170)  # neighbours differ most
+HUES = (255, 150, 65, 345, 295, 195, 25, 110, 225, 320, 90, 170)  # degrees of oklch
+FIXED = {"LOC": 255, "GPE": 195, "MISC": 150, "ORG": 65, "PER": 345, "PERSON": 345, "DATE": 295}
 
 
 @dataclass
@@ -70,14 +72,24 @@ class Facets:
                 yield Group(column, sorted(found[column], key=lambda each: -each.count))
 
     def hues(self, columns: Container[str]) -> dict[int, int]:
-        """Return hues for the commonest labels of some columns; a label has one in all of them.
-
-        The hues go by name, not by rank, so that pages with the same labels look the same.
-        """
+        """Return hues for the commonest labels of some columns; a label has one in all of them."""
         facets = [each for each in self._by_name.values() if each.column in columns]
         totals: defaultdict[str, int] = defaultdict(int)
         for facet in facets:
             totals[facet.label] += facet.count
         commonest = sorted(totals, key=lambda label: -totals[label])[: len(HUES)]
-        of_label = dict(zip(sorted(commonest), HUES, strict=False))
+        of_label = _hues_of(sorted(commonest))
         return {each.number: of_label[each.label] for each in facets if each.label in of_label}
+
+
+def _hues_of(labels: Sequence[str]) -> dict[str, int]:
+    """Return a hue for each label, by its name, so that it looks alike in most pages.
+
+    labels: at most as many as there are hues. Labels that would look alike give way.
+    """
+    hues: dict[str, int] = {}
+    for label in sorted(labels, key=lambda each: each.upper() not in FIXED):
+        start = zlib.crc32(label.encode("utf-8")) % len(HUES)
+        wished = [FIXED.get(label.upper()), *HUES[start:], *HUES[:start]]
+        hues[label] = next(hue for hue in wished if hue is not None and hue not in hues.values())
+    return hues

@@ -148,7 +148,8 @@ def test_a_label_has_its_colour_whatever_its_rank(page):
         return find(rf"\.f{number} {{ --hue: (\d+)", html)
 
     first, second = page([ROW]), page([{**ROW, "ner": ROW["ner"][::-1]}])
-    assert hue(first, "PER") == hue(second, "PER") != hue(second, "LOC")
+    without = page([{**ROW, "ner": ROW["ner"][:1]}])
+    assert hue(first, "PER") == hue(second, "PER") == hue(without, "PER") != hue(second, "LOC")
 
 
 def test_columns_and_rows_are_chosen(page):
