@@ -7,7 +7,8 @@ import numpy as np
 
 OUTSIDE = "O"
 _IOB = frozenset("BI")
-_BILOU = (frozenset("BILU"), frozenset("BIES"))
+_SCHEMES = ((frozenset("BILU"), "L"), (frozenset("BIES"), "E"))
+_LETTERS = frozenset("BILUES")
 _BEGINS = frozenset("BUS")
 _ENDS = frozenset("LEUS")
 
@@ -60,12 +61,16 @@ def plain_tags(labels: Sequence[str]) -> Tags:
 def find_prefixes(labels: Sequence[str]) -> frozenset[str]:
     """Return the prefixes of the scheme.
 
-    BILOU and IOBES are recognised when every label but `O` has one of their prefixes and some label
-    begins with `B-` or `I-`; otherwise only `B-` and `I-` are prefixes.
+    BILOU and IOBES are recognised when every label but `O` has one of their prefixes and the types
+    that can begin are those that can end; otherwise only `B-` and `I-` are prefixes.
     """
-    heads = {label[:1] if label[1:2] == "-" else "" for label in labels if label != OUTSIDE}
-    for scheme in _BILOU:
-        if heads & _IOB and heads <= scheme:
+    heads: dict[str, set[str]] = {}
+    for label in labels:
+        if label != OUTSIDE:
+            prefix, name = _split(label, _LETTERS)
+            heads.setdefault(prefix, set()).add(name)
+    for scheme, last in _SCHEMES:
+        if heads.keys() <= scheme and last in heads and heads[last] == heads.get("B"):
             return scheme
     return _IOB
 

@@ -69,7 +69,7 @@ def _spread(model: Any, n_pieces: int) -> None:
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(std=0.1)
-        outputs = model(input_ids=torch.randint(n_pieces, (8, 32)))
+        outputs = model(input_ids=torch.randint(n_pieces, (32, 8)))
         if "logits" in outputs:
             *_, last_bias = model.parameters()
             last_bias -= outputs.logits.flatten(0, -2).mean(0)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -75,14 +76,15 @@ def test_a_loaded_pipeline_can_be_saved_again_even_onto_itself(nlp, tmp_path):
 def test_bytes_carry_the_models(nlp, tmp_path):
     expected = values(nlp)
     content = nlp.to_bytes()
-    of_component = nlp.get_pipe("bert_ner").to_bytes()
+    of_component: bytes = nlp.get_pipe("bert_ner").to_bytes()
     other = spacy.blank("en")
     for name in nlp.pipe_names:
         other.add_pipe(name, config={**settings_of(nlp, name), "model": "gone"})
     other.from_bytes(content)
     shutil.rmtree(tmp_path / "models")
     assert same(values(other), expected)
-    assert other.get_pipe("bert_ner").to_bytes() == of_component
+    component: Any = other.get_pipe("bert_ner")
+    assert component.to_bytes() == of_component
 
 
 def test_a_pipeline_is_assembled_from_a_config(nlp, tmp_path):
