@@ -8,6 +8,7 @@ BertpipeError                 1   the run or the training failed
 │   └── OutputError               the output folder
 ├── BusyError                75   another process holds the output folder
 ├── WorkerError               1   a worker process died
+├── WriteError                1   the output cannot be written any more, the disk being full, say
 ├── LimitError                1   more rows are in error than the run was told to bear
 ├── StoppedError        130, 143  Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
@@ -52,6 +53,10 @@ class BusyError(BertpipeError):
 
 class WorkerError(BertpipeError):
     """A worker process ended before its work did."""
+
+
+class WriteError(BertpipeError):
+    """The output cannot be written any more; what is committed stands."""
 
 
 class LimitError(BertpipeError):

@@ -74,6 +74,16 @@ class ProcessPool:
             self.send(i, start_message(replace(config, encoder=encoder)))
 
     def _start(self, device: str) -> None:
+        try:
+            self._start_process(device)
+        except OSError as error:
+            self.close()
+            raise WorkerError(
+                f"Worker {len(self._processes)} cannot be started ({error.strerror}); raise the"
+                " limit that was met, or give fewer --workers."
+            ) from error
+
+    def _start_process(self, device: str) -> None:
         ours, theirs = socket.socketpair()
         threads = ONE_THREAD if device == "cpu" else {}
         process = subprocess.Popen(

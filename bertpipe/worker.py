@@ -20,7 +20,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ import pyarrow.compute as pc
 from bertpipe.annotators.create import create
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
-from bertpipe.errors import BertpipeError
+from bertpipe.errors import BertpipeError, WriteError
 from bertpipe.output.examples import located
+from bertpipe.output.files import writing
 from bertpipe.output.parquet import PartWriter
 from bertpipe.records import ERROR, N_TOKENS, SOURCE
 from bertpipe.stages import Stages
@@ -100,7 +102,7 @@ class Worker:
         annotated = self.stages.annotate(records)
         start = time.perf_counter()
         summary = summarise(annotated, self.stages.types)
-        with self.lock:
+        with self.lock, self._writing():
             writer = self._open_writer()
             slices = [Slice(**each) for each in message["slices"]]
             writer.write(annotated.select(self.schema.names), slices, message["stamps"])
@@ -109,6 +111,17 @@ class Worker:
             if is_old or writer.n_bytes >= self.settings["part_bytes"]:
                 self.close_part()
         self.stages.seconds["write"] += time.perf_counter() - start
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Leave nothing of the open part behind when it cannot be written."""
+        try:
+            with writing(Path(self.settings.get("folder", ""))):
+                yield
+        except WriteError:
+            if self.writer is not None:
+                self.writer.abandon()
+            raise
 
     def _open_writer(self) -> PartWriter:
         if self.writer is None:
@@ -134,7 +147,7 @@ class Worker:
     def finish(self, message: Message) -> None:
         """Hand over the last part and say how the time was spent."""
         del message
-        with self.lock:
+        with self.lock, self._writing():
             self.close_part()
             seconds, counts = self.stages.timings(), self.stages.counts()
             self.send({"type": "finished", "seconds": seconds, "counts": counts})
@@ -163,12 +176,15 @@ def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
 
 
 def count_labels(column: pa.Array) -> dict[str, int]:
-    """Count the field `label` of a column of structs or of lists of structs."""
+    """Count the labels of a column of structs or of lists of structs; of answers, the questions."""
     if pa.types.is_list(column.type):
         column = column.flatten()
-    if not pa.types.is_struct(column.type) or column.type.get_field_index("label") < 0:
+    if not pa.types.is_struct(column.type):
         return {}
-    counted = pc.struct_field(column, "label").drop_null().value_counts()
+    names = [name for name in ("label", "question") if column.type.get_field_index(name) >= 0]
+    if not names:
+        return {}
+    counted = pc.struct_field(column, names[0]).drop_null().value_counts()
     return {each["values"]: each["counts"] for each in counted.to_pylist()}
 
 

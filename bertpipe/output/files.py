@@ -5,13 +5,29 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from bertpipe.errors import WriteError
 
 BOOKKEEPING = "_bertpipe"
 LOCK, REPORT = "lock", "report.json"  # in the folder BOOKKEEPING
 _BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failure of the file system into a WriteError that names the output folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WriteError(
+            f"{folder} cannot be written ({reason}); what is committed stands. Make room, or raise"
+            " the limit that was met, and run the same command again to go on."
+        ) from error
 
 
 def sync_file(path: Path) -> None:
@@ -62,7 +78,7 @@ def entries(folder: Path) -> list[Path]:
     """Return what lies in a folder, by name; nothing for a folder that does not exist."""
     try:
         return sorted(folder.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -23,7 +23,7 @@ from bertpipe.corpus.sources import Source
 from bertpipe.errors import OutputError
 from bertpipe.output import overwrite as overwriting
 from bertpipe.output.coverage import Coverage
-from bertpipe.output.files import BOOKKEEPING, LOCK, REPORT, entries, remove, write_json
+from bertpipe.output.files import BOOKKEEPING, LOCK, REPORT, entries, remove, write_json, writing
 from bertpipe.output.footer import Job, Part, Stamp, differences
 from bertpipe.output.inventory import (
     changed_sources,
@@ -138,7 +138,8 @@ class Ledger:
             place, suffix = self.folder, SUFFIX
         else:
             place, suffix = overwriting.staging_folder(self.folder), overwriting.STAGED_SUFFIX
-        committed = commit_part(place, part, schema=self.schema, suffix=suffix)
+        with writing(self.folder):
+            committed = commit_part(place, part, schema=self.schema, suffix=suffix)
         if part.name not in self._names:
             self._count(part.name, committed)
         return committed
@@ -146,9 +147,10 @@ class Ledger:
     def finish(self, report: Mapping[str, Any]) -> None:
         """Say that everything is done: an overwrite takes effect, and the report is written."""
         self._lock.verify()
-        if self._replaced is not None:
-            overwriting.exchange(self.folder, self._replaced)
-        self.write_report(report)
+        with writing(self.folder):
+            if self._replaced is not None:
+                overwriting.exchange(self.folder, self._replaced)
+            self.write_report(report)
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `_bertpipe/report.json`, also for a run that ends early."""

@@ -1,0 +1,207 @@
+"""Real faults: limits that are met, folders that cannot be written, input and workers that go."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.dataset as ds
+import pytest
+
+from bertpipe import api
+from bertpipe.errors import (
+    BertpipeError,
+    BusyError,
+    CorpusError,
+    OutputError,
+    WorkerError,
+    WriteError,
+)
+from bertpipe.output.verify import verify
+
+SCRIPT = """
+import sys
+from bertpipe import api
+api.run(sys.argv[1], output=sys.argv[2], components=["numbers=regex_numbers"], workers=0,
+        commit_every=0, overrides={"components.numbers.seconds": 60.0})
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, regex_plugin: str) -> Path:
+    """400 documents in two files, about 12 chunks."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name in ("a", "b"):
+        lines = [json.dumps({"text": f"{i} {os.urandom(400).hex()}"}) for i in range(200)]
+        lines[7] = "{ cut off"
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def run(corpus: Path, output: Path, *, seconds: float = 0.0, workers: int = 0):
+    return api.run(
+        corpus,
+        output=output,
+        components=["numbers=regex_numbers"],
+        overrides={"components.numbers.seconds": seconds},
+        workers=workers,
+        commit_every=0,
+    )
+
+
+def rows(output: Path) -> list[tuple[str, int]]:
+    table = ds.dataset(output, format="parquet").to_table(columns=["_source"])
+    return sorted((row["_source"]["path"], row["_source"]["row"]) for row in table.to_pylist())
+
+
+@contextmanager
+def limited(kind: int, soft: int) -> Iterator[None]:
+    """Lower a limit of this process for a while."""
+    before, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (before, hard))
+
+
+@contextmanager
+def after_first_part(output: Path, do: Callable[[], object]) -> Iterator[None]:
+    """Do something to a run at work, once its first part is committed."""
+
+    def watch() -> None:
+        while not list(output.glob("*.parquet")):
+            time.sleep(0.01)
+        do()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield
+    thread.join(timeout=10)
+
+
+def goes_on(corpus: Path, output: Path, **settings: Any) -> None:
+    """Run again without the fault: all rows are there, once, and nothing is left over."""
+    report = run(corpus, output, **settings)
+    assert report.n_rows == len(set(rows(output))) == len(rows(output)) == 400
+    assert verify(output, [str(corpus)]).findings == ()
+    assert not list((output / "_bertpipe").glob("tmp/*"))
+
+
+def test_a_file_size_limit_ends_the_run_and_leaves_no_half_part(corpus, tmp_path):
+    output = tmp_path / "out"
+    with (
+        limited(resource.RLIMIT_FSIZE, 8_000),
+        pytest.raises(WriteError, match=r"out cannot be written \(.*File too large"),
+    ):
+        run(corpus, output)
+    assert not list(output.rglob("*.parquet"))
+    goes_on(corpus, output)
+
+
+def test_a_file_size_limit_in_a_worker_has_the_same_end(corpus, tmp_path):
+    output = tmp_path / "out"
+    with (
+        limited(resource.RLIMIT_FSIZE, 8_000),
+        pytest.raises(WriteError, match=r"out cannot be written \(.*File too large"),
+    ):
+        run(corpus, output, workers=1)
+    assert not list(output.rglob("*.parquet"))
+
+
+def test_too_few_file_handles_are_a_clear_end_wherever_they_run_out(corpus, tmp_path):
+    run(corpus, tmp_path / "warm")
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    ends: list[str] = []
+    output = tmp_path / "out"
+    for n_free in (1, 2, 4, 8):
+        try:
+            with limited(resource.RLIMIT_NOFILE, lowest + n_free):
+                run(corpus, output)
+            ends.append("")
+        except BertpipeError as error:
+            ends.append(str(error))
+    assert "Too many open files" in ends[0]
+    assert ends[-1] == ""
+    goes_on(corpus, output)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/out"])
+def test_a_folder_that_cannot_be_written_is_wrong_use(place, corpus, tmp_path):
+    (tmp_path / "file").write_text("in the place of the folder")
+    with pytest.raises(OutputError, match=r"cannot be written \(.*\); .* give another --output"):
+        run(corpus, tmp_path / place)
+
+
+def test_input_that_vanishes_while_it_is_read_ends_the_run(corpus, tmp_path):
+    output, file = tmp_path / "out", corpus / "b.jsonl"
+    with (
+        after_first_part(output, lambda: file.rename(tmp_path / "away")),
+        pytest.raises(CorpusError, match=r"b\.jsonl (is gone|cannot be read)"),
+    ):
+        run(corpus, output, seconds=0.2)
+    (tmp_path / "away").rename(file)
+    goes_on(corpus, output, seconds=0.2)
+
+
+def test_input_that_changes_while_it_is_read_ends_the_run_and_is_refused_later(corpus, tmp_path):
+    output, file = tmp_path / "out", corpus / "b.jsonl"
+
+    def change() -> None:
+        with file.open("a") as stream:
+            stream.write('{"text": "one more"}\n')
+
+    with (
+        after_first_part(output, change),
+        pytest.raises(CorpusError, match=r"b\.jsonl changed while it was read"),
+    ):
+        run(corpus, output, seconds=0.2)
+    assert len(set(rows(output))) == len(rows(output)) > 0
+
+
+def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):
+    output = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(corpus), str(output)])
+    try:
+        while not (output / "_bertpipe/lock").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        with pytest.raises(
+            BusyError, match=f"process {process.pid} on {os.uname().nodename}"
+        ) as caught:
+            run(corpus, output)
+        assert caught.value.exit_code == 75
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_that_dies_in_the_middle_ends_the_run_and_what_is_committed_stands(
+    corpus, tmp_path
+):
+    output = tmp_path / "out"
+
+    def kill() -> None:
+        psutil.Process().children()[0].kill()
+
+    with (
+        after_first_part(output, kill),
+        pytest.raises(WorkerError, match=r"signal 9; what is committed stands"),
+    ):
+        run(corpus, output, seconds=0.3, workers=1)
+    committed = {path.name for path in output.glob("*.parquet")}
+    assert committed
+    assert not psutil.Process().children()
+    goes_on(corpus, output, seconds=0.3)
+    assert committed <= {path.name for path in output.glob("*.parquet")}
