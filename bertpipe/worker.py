@@ -152,6 +152,14 @@ class Worker:
             seconds, counts = self.stages.timings(), self.stages.counts()
             self.send({"type": "finished", "seconds": seconds, "counts": counts})
 
+    def fail(self, error: BaseException) -> None:
+        """Say why this worker ends."""
+        kind, text = type(error).__name__, str(error)
+        if not isinstance(error, BertpipeError):
+            kind, text = "WorkerError", "".join(traceback.format_exception(error)).strip()
+        with self.lock:
+            self.send({"type": "failed", "error": kind, "message": text})
+
 
 def describe(annotator: Any) -> Message:
     """Return what the parent must know of an annotator: JSON, its type as an Arrow schema."""
@@ -202,11 +210,8 @@ def main(descriptor: int) -> int:
     threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
     try:
         _serve(worker, inbox)
-    except BertpipeError as error:
-        send({"type": "failed", "error": type(error).__name__, "message": str(error)})
     except Exception as error:
-        text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-        send({"type": "failed", "error": "WorkerError", "message": text})
+        worker.fail(error)
     else:
         return 0
     return 1
@@ -237,6 +242,11 @@ def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) ->
             inbox.put((message, records))
     except (EOFError, OSError):
         os._exit(1)
+    except BaseException as error:  # of closing the part; without this thread nobody would listen
+        try:
+            worker.fail(error)
+        finally:
+            os._exit(1)
 
 
 if __name__ == "__main__":

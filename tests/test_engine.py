@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from bertpipe import api
-from bertpipe.errors import StoppedError, OutputError, WorkerError
+from bertpipe.errors import OutputError, StoppedError, WorkerError
 
 SCRIPT = """
 import sys
@@ -32,7 +32,7 @@ def corpus(tmp_path):
     """600 documents in two files, a few of them bad: about 20 chunks."""
     folder = tmp_path / "corpus"
     folder.mkdir()
-    for name, first in (("a.jsonl", 0), ("b.jsonl", 300)):
+    for name in ("a.jsonl", "b.jsonl"):
         lines = [json.dumps({"id": i, "text": f"Number {i}. " + "x" * 700}) for i in range(300)]
         lines[7] = "{ cut off"
         lines[50] = json.dumps({"id": 50, "text": None})

@@ -11,8 +11,8 @@ from bertpipe.stages import Stages
 class Length:
     """Counts characters; refuses texts that hold a given word."""
 
-    type = pa.int32()
-    reads = ("text",)
+    type: pa.DataType = pa.int32()
+    reads: tuple[str, ...] = ("text",)
 
     def __init__(self, name="length", *, refuses="poison", column="text"):
         self.name = name
@@ -28,19 +28,25 @@ class Length:
                 raise ValueError(f"I do not like {text!r}")
         return pa.array([len(str(text)) for text in texts], self.type)
 
+    def set_annotations(self, doc, annotation):
+        doc.user_data[self.name] = annotation
+
 
 class Constant:
     """Returns what it was given, whatever the batch."""
 
     name = "constant"
-    reads = ("text",)
+    type: pa.DataType = pa.int32()
+    reads: tuple[str, ...] = ("text",)
 
     def __init__(self, values):
         self.values = values
-        self.type = pa.int32()
 
     def annotate(self, batch):
         return self.values
+
+    def set_annotations(self, doc, annotation):
+        doc.user_data[self.name] = annotation
 
 
 def records(texts, *, field="text"):

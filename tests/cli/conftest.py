@@ -12,7 +12,11 @@ from bertpipe.cli import main
 from bertpipe.testing import tiny_model
 
 MODELS = {"en_ner_mini": "ner", "en_sentiment_mini": "classifier", "en_qa_mini": "qa"}
-LABELS = {"ner": ("O", "B-PER", "I-PER"), "classifier": ("negative", "positive"), "qa": ("start", "end")}
+LABELS = {
+    "ner": ("O", "B-PER", "I-PER"),
+    "classifier": ("negative", "positive"),
+    "qa": ("start", "end"),
+}
 Call = Callable[..., Result]
 
 
