@@ -12,7 +12,7 @@ import numpy as np
 
 from bertpipe.annotators.passes import Windowed
 from bertpipe.annotators.spans import Characters
-from bertpipe.annotators.words import word_ranges
+from bertpipe.annotators.words import widen
 from bertpipe.batching.windows import Windows, ranges
 
 
@@ -57,12 +57,11 @@ def find_answers(
     base = np.repeat(characters.offsets[:-1], tokens.lengths)
     begin, end = characters.trim(base + tokens.starts, base + tokens.ends)
     rows = _read_rows(logits, windows, is_visible=begin < end)
-    word_first, word_last = word_ranges(tokens, characters)
     rounds = []
     for item, first, last, score in _rounds(rows, windows, top_k, max_length):
-        first, last = word_first[first], word_last[last]
-        _close(rows, item, first, last, windows.n_items)
-        rounds.append((item, begin[first], end[last], score))
+        start, stop = widen(begin[first], end[last], characters)
+        rounds.append((item, start, stop, score))
+        _close(rows, item, start, stop, begin, end)
     item, start, stop, score = (np.concatenate(column) for column in zip(*rounds, strict=True))
     order = np.argsort(item, kind="stable")
     return Answers(item[order], start[order], stop[order], score[order])
@@ -124,9 +123,20 @@ def best_spans(
 
 
 def _close(
-    rows: _Rows, item: np.ndarray, first: np.ndarray, last: np.ndarray, n_items: int
+    rows: _Rows,
+    item: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
 ) -> None:
-    """Close the tokens first:last + 1 of each given item, in all its windows."""
-    begin, end = np.zeros(n_items, dtype=np.int64), np.full(n_items, -1, dtype=np.int64)
-    begin[item], end[item] = first, last
-    rows.open &= (rows.token < begin[rows.item]) | (rows.token > end[rows.item])
+    """Close, in all windows of each given item, the tokens that share characters with its answer.
+
+    begin, end: where each token begins and ends.
+    """
+    answer = np.full(int(rows.item.max(initial=0)) + 1, -1)
+    answer[item] = np.arange(len(item))
+    which = answer[rows.item]
+    checked = np.flatnonzero(rows.open & (which >= 0))
+    which, token = which[checked], rows.token[checked]
+    rows.open[checked] = (end[token] <= start[which]) | (begin[token] >= stop[which])

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from bertpipe.annotators.passes import Request
 from bertpipe.batching.windows import Items
+from bertpipe.errors import DocumentError
 
 
 def same_questions(batch: pa.RecordBatch, questions: Sequence[str]) -> Request:
@@ -29,8 +30,12 @@ def same_questions(batch: pa.RecordBatch, questions: Sequence[str]) -> Request:
 
 
 def own_questions(batch: pa.RecordBatch, field: str) -> Request:
-    """Ask each text the question of its row; a null or blank question is not asked."""
-    asked = batch[field]
+    """Ask each text the question of its row; a null or blank question is not asked.
+
+    Raises:
+        DocumentError: The column holds no strings.
+    """
+    asked = _strings(batch[field], field)
     is_blank = pc.equal(pc.utf8_trim_whitespace(asked), "")
     asked = pc.if_else(is_blank, pa.scalar(None, asked.type), asked)
     texts, text = _distinct(batch["text"])
@@ -49,6 +54,16 @@ def own_questions(batch: pa.RecordBatch, field: str) -> Request:
         row_items=row_items,
         has_text=text >= 0,
     )
+
+
+def _strings(column: pa.Array, field: str) -> pa.Array:
+    if pa.types.is_null(column.type):
+        return column.cast(pa.string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise DocumentError(
+            f"The column {field!r} holds {column.type}; question_field needs one of strings."
+        )
+    return column
 
 
 def _distinct(column: pa.Array) -> tuple[list[str], np.ndarray]:

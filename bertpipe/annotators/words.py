@@ -1,4 +1,4 @@
-"""Which tokens go on with the word before them."""
+"""Where words begin and end."""
 
 import json
 import unicodedata
@@ -8,7 +8,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from bertpipe.annotators.spans import Characters, Kept, segments
-from bertpipe.batching.tokens import Tokens
 
 SPACE = 32
 # Scripts that put no space between words: a run of their letters is no word.
@@ -70,27 +69,21 @@ def _near_space(start: np.ndarray, characters: Characters) -> np.ndarray:
     return begins[start] | is_space[start] | before
 
 
-def word_ranges(tokens: Tokens, characters: Characters) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and last token of the word that each token lies in, int64 (n_tokens,).
+def widen(
+    start: np.ndarray, end: np.ndarray, characters: Characters
+) -> tuple[np.ndarray, np.ndarray]:
+    """Widen flat spans to whole words: runs of letters, digits and marks.
 
-    A word is a run of letters, digits and marks, of one character in scripts without spaces.
-    Tokens that share a character are one word.
+    In scripts that put no space between words nothing is widened.
     """
-    joins = _joins(tokens, characters)
-    firsts, lasts = segments(~joins)
-    word = np.cumsum(~joins) - 1
-    return firsts[word], lasts[word]
-
-
-def _joins(tokens: Tokens, characters: Characters) -> np.ndarray:
-    base = np.repeat(characters.offsets[:-1], tokens.lengths)
-    start = base + tokens.starts
-    inside = (tokens.starts > 0) & (tokens.starts < tokens.ends)
-    of_word = np.append(_of_word()[characters.codes], False)
-    joins = inside & of_word[start] & of_word[start - 1]
-    joins[1:] |= tokens.starts[1:] < tokens.ends[:-1]
-    joins[tokens.offsets[:-1][tokens.lengths > 0]] = False
-    return joins
+    of_word = _of_word()[characters.codes]
+    begins = np.ones(len(of_word), dtype=bool)
+    begins[1:] = ~(of_word[1:] & of_word[:-1])
+    begins[characters.offsets[characters.offsets < len(begins)]] = True
+    firsts, lasts = segments(begins)
+    of_start = np.searchsorted(firsts, start, side="right") - 1
+    of_end = np.searchsorted(firsts, end, side="left") - 1
+    return firsts[of_start], lasts[of_end] + 1
 
 
 @cache

@@ -84,14 +84,17 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     return Tokens(ids, spans[:, 0].copy(), spans[:, 1].copy(), offsets)
 
 
-def find_template(tokenizer: Tokenizer) -> Template:
-    """Read the special tokens off two encoded probes, so that any post-processor is understood."""
+def find_template(tokenizer: Tokenizer, *, has_types: bool = True) -> Template:
+    """Read the special tokens off two encoded probes, so that any post-processor is understood.
+
+    has_types: false for a model that is given no segment types; all are 0 then.
+    """
     single = tokenizer.encode("a")
     pair = tokenizer.encode("a", "a")
     before, after = _around(single, [0])
     first = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 1]
-    types = pair.type_ids
+    types = pair.type_ids if has_types else [0] * len(pair)
     return Template(
         before=before,
         after=after,

@@ -40,7 +40,8 @@ def tiny_model(
     import transformers
 
     kind = tokenizer or _TOKENIZERS.get(architecture, "wordpiece")
-    made = tiny_tokenizer(kind, max_length=max_length)
+    has_types = architecture not in ("distilbert", "roberta")
+    made = tiny_tokenizer(kind, max_length=max_length, has_types=has_types)
     names = ("LABEL_0", "LABEL_1") if task == "qa" else labels
     settings = transformers.AutoConfig.for_model(
         architecture,

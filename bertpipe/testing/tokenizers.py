@@ -22,15 +22,26 @@ _SPECIAL = {
 TOKENIZERS = tuple(_SPECIAL)
 
 
-def tiny_tokenizer(kind: str, *, max_length: int = 64) -> PreTrainedTokenizerFast:
-    """Return a tokenizer that knows `TEXTS`: wordpiece, bytes or unigram."""
+def tiny_tokenizer(
+    kind: str, *, max_length: int = 64, has_types: bool = True
+) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that knows `TEXTS`: wordpiece, bytes or unigram.
+
+    has_types: whether it tells the model's segments.
+    """
     from transformers import PreTrainedTokenizerFast
 
     special = _SPECIAL[kind]
     tokenizer = _make(kind, list(special.values()))
     tokenizer.post_processor = _post_processor(kind, tokenizer, special)
     names = {f"{name}_token": piece for name, piece in special.items()}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **names)
+    types = ["token_type_ids"] if has_types else []
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        model_input_names=["input_ids", *types, "attention_mask"],
+        **names,
+    )
 
 
 def _make(kind: str, special: list[str]) -> Tokenizer:
