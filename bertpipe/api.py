@@ -39,6 +39,7 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     limit: int | None = None,
     overwrite: bool = False,
+    retry_errors: bool = False,
     on_error: str = "record",
     max_errors: str | int | None = None,
     **settings: Any,
@@ -47,6 +48,7 @@ def run(
 
     settings: those of the `[run]` block, such as `workers=2` or `precision="fp32"`.
     overrides: settings by dotted name, such as `{"components.ner.aggregation": "first"}`.
+    retry_errors: compute the rows in error again first.
     on_error: "record", or "fail" to end at the first row in error. max_errors: a number or a share
     such as "1%" of the rows of the output that may be in error; with more the run ends early.
 
@@ -62,6 +64,7 @@ def run(
         output=Path(output),
         limit=limit,
         overwrite=overwrite,
+        retry=retry_errors,
         tolerance=tolerance(on_error, max_errors),
     )
 

@@ -15,7 +15,7 @@ from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.corpus.sources import STANDARD_INPUT
-from bertpipe.errors import LimitError, OutputError, StoppedError
+from bertpipe.errors import ConfigError, LimitError, OutputError, StoppedError
 from bertpipe.job import (
     chunk_chars,
     column_types,
@@ -32,6 +32,7 @@ from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
 from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
 from bertpipe.report import Progress, Report, Tally
+from bertpipe.retry import retry_errors
 from bertpipe.stopping import StopSignal
 from bertpipe.tolerance import Tolerance, commonest
 from bertpipe.worker import Message
@@ -47,14 +48,16 @@ def run(
     output: Path,
     limit: int | None = None,
     overwrite: bool = False,
+    retry: bool = False,
     tolerance: Tolerance | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Annotate a corpus into Parquet parts in the folder `output`; go on where a run stopped.
 
     Every input record becomes exactly one row. `limit` stops after that many records of the corpus.
-    `overwrite` replaces an output made with other settings. `tolerance` says how many rows of the
-    output, those of earlier runs included, may be in error; None is any number.
+    `overwrite` replaces an output made with other settings. `retry` first computes the rows in
+    error again. `tolerance` says how many rows of the output, those of earlier runs included, may
+    be in error; None is any number.
 
     Raises:
         UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
@@ -63,6 +66,8 @@ def run(
         LimitError: More rows are in error than `tolerance` says; what was whole is committed.
     """
     started = time.monotonic()
+    if overwrite and retry:
+        raise ConfigError("--overwrite computes all rows, --retry-errors some; give one of them.")
     opened = _open(corpus, config)
     config = with_local_models(config)
     devices = worker_devices(config, n_bytes=opened.n_bytes)
@@ -83,7 +88,9 @@ def run(
         ledger = Ledger.open(output, job, columns, sources=opened.sources, overwrite=overwrite)
         with closing(ledger):
             _refuse_second_input(ledger)
+            n_retried = retry_errors(pool, ledger, opened) if retry else 0
             loop = _Loop(pool, ledger, opened, components, progress, started, tolerance)
+            loop.n_retried = n_retried
             loop.prepare(config)
             return loop.run(limit)
 
@@ -135,6 +142,7 @@ class _Loop:
         self.started = started
         self.ready = time.monotonic()
         self.told = 0.0
+        self.n_retried = 0
         self.n_before = ledger.n_rows_done
         self.n_errors_before = ledger.errors.total()
 
@@ -241,6 +249,7 @@ class _Loop:
             errors_by_type=dict(self.ledger.errors),
             examples=self.tally.examples,
             n_new=self.tally.n_rows,
+            n_retried=self.n_retried,
             n_tokens=self.tally.n_tokens,
             labels=self.tally.top_labels(),
             seconds=time.monotonic() - self.ready,

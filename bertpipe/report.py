@@ -36,7 +36,8 @@ class Report:
     """What a run did, and what the whole output holds.
 
     n_rows, n_errors, errors_by_type: of the whole output, earlier runs included.
-    n_new: rows annotated by this run. examples: one message of each type of error.
+    n_new: rows annotated by this run. n_retried: rows in error that it computed again.
+    examples: one message of each type of error.
     labels: how often each component found each label, in this run.
     n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
     """
@@ -47,6 +48,7 @@ class Report:
     errors_by_type: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     n_new: int = 0
+    n_retried: int = 0
     n_tokens: int = 0
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0

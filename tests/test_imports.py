@@ -30,6 +30,7 @@ ORDER = (
     "stages",
     "worker",
     "pool",
+    "retry",
     "job",
     "stopping",
     "engine",

@@ -55,6 +55,7 @@ def _parse_tolerance(
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="0 works in this process.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N records.")
 @click.option("--overwrite", is_flag=True, help="Replace an output of other settings.")
+@click.option("--retry-errors", is_flag=True, help="Compute the rows in error again first.")
 @click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
 @click.option(
     "--allow-errors",
@@ -89,6 +90,7 @@ def run_command(
     config_path: Path | None,
     limit: int | None,
     overwrite: bool,
+    retry_errors: bool,
     allow_errors: Tolerance,
     on_error: str,
     max_errors: Tolerance | None,
@@ -114,6 +116,7 @@ def run_command(
             output=output or Path(default_output(corpus[0])),
             limit=limit,
             overwrite=overwrite,
+            retry=retry_errors,
             tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
             progress=line,
         )

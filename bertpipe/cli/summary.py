@@ -26,10 +26,11 @@ def summarise(report: Report) -> Iterator[str]:
 
 def _headline(report: Report) -> str:
     rows = counted(report.n_rows, "row")
-    if not report.n_new:
+    if not report.n_new and not report.n_retried:
         return f"Nothing to do: {report.output} holds all {rows}."
-    new = "" if report.n_new == report.n_rows else f", {report.n_new:,} of them new"
-    return f"{report.output} holds {rows}{new}."
+    new = f", {report.n_new:,} of them new" if 0 < report.n_new < report.n_rows else ""
+    retried = f"; {report.n_retried:,} in error computed again" if report.n_retried else ""
+    return f"{report.output} holds {rows}{new}{retried}."
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:

@@ -85,7 +85,7 @@ class Ledger:
         self.gone: list[str] = []
         self._stamps = stamps
         self._coverage = Coverage()
-        self._names: set[str] = set()
+        self._errors_of: dict[str, Mapping[str, int]] = {}  # by the name of the part
         self._replaced: list[str] | None = None
         self._is_new = not folder.exists()
         self._lock = _take_lock(folder)
@@ -132,7 +132,8 @@ class Ledger:
             OutputError: The part is not as announced, or holds rows that another part holds.
         """
         self._lock.verify()
-        if part.name not in self._names:
+        is_new = part.name not in self._errors_of
+        if is_new:
             self._coverage.add(self.folder / part.name, part.slices)
         if self._replaced is None:
             place, suffix = self.folder, SUFFIX
@@ -140,8 +141,10 @@ class Ledger:
             place, suffix = overwriting.staging_folder(self.folder), overwriting.STAGED_SUFFIX
         with writing(self.folder):
             committed = commit_part(place, part, schema=self.schema, suffix=suffix)
-        if part.name not in self._names:
+        if is_new:
             self._count(part.name, committed)
+        else:
+            self._count_again(part.name, committed)
         return committed
 
     def finish(self, report: Mapping[str, Any]) -> None:
@@ -197,10 +200,15 @@ class Ledger:
         self._count(name, part)
 
     def _count(self, name: str, part: Part) -> None:
-        self._names.add(name)
+        self._errors_of[name] = part.errors
         self.n_parts += 1
         self.n_rows_done += part.n_rows
         self.errors.update(part.errors)
+
+    def _count_again(self, name: str, part: Part) -> None:
+        """Count the errors of a part that replaced one with the same rows."""
+        self.errors = self.errors - Counter(self._errors_of[name]) + Counter(part.errors)
+        self._errors_of[name] = part.errors
 
 
 def _take_lock(folder: Path) -> FolderLock:

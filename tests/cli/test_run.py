@@ -143,3 +143,19 @@ def test_an_unknown_component_comes_with_the_near_ones(call):
     assert result.stderr == (
         "Error: bertpipe has no component or factory 'number'; did you mean ner or regex_numbers?\n"
     )
+
+
+def test_a_retry_computes_the_rows_in_error_again(call, folder):
+    call("run", "reviews.jsonl", *NUMBERS)
+    again = call("run", "reviews.jsonl", *NUMBERS, "--retry-errors")
+    assert again.stderr.startswith("reviews.annotated holds 5 rows; 2 in error computed again.\n")
+    assert again.exit_code == 3
+
+
+def test_too_many_errors_end_the_run_with_exit_code_1(call, folder):
+    result = call("run", "reviews.jsonl", *NUMBERS, "--max-errors", "1", "--quiet")
+    assert result.exit_code == 1
+    assert (
+        "2 of 5 rows of reviews.annotated are in error, more than the limit of 1" in result.stderr
+    )
+    assert call("run", "reviews.jsonl", *NUMBERS, "--on-error", "fail").exit_code == 1

@@ -17,7 +17,10 @@ def make(nlp, name, pattern, seconds):
 
 
 class Numbers:
-    """Finds a pattern. The word POISON raises, SUICIDE ends the process; `seconds` are slept."""
+    """Finds a pattern. `seconds` are slept.
+
+    The word POISON raises, FLAKY does so while that variable is set, SUICIDE ends the process.
+    """
 
     type = NER_TYPE
     reads = ("text",)
@@ -41,6 +44,8 @@ class Numbers:
     def _find(self, text):
         if "POISON" in text:
             raise ValueError("the text is poison")
+        if "FLAKY" in text and "FLAKY" in os.environ:
+            raise OSError("the connection was lost")
         if "SUICIDE" in text:
             os.kill(os.getpid(), signal.SIGKILL)
         return [
