@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -154,7 +155,7 @@ def test_input_that_vanishes_while_it_is_read_ends_the_run(corpus, tmp_path):
     goes_on(corpus, output, seconds=0.2)
 
 
-def test_input_that_changes_while_it_is_read_ends_the_run_and_is_refused_later(corpus, tmp_path):
+def test_input_that_changes_while_it_is_read_ends_the_run(corpus, tmp_path):
     output, file = tmp_path / "out", corpus / "b.jsonl"
 
     def change() -> None:
@@ -205,3 +206,17 @@ def test_a_worker_that_dies_in_the_middle_ends_the_run_and_what_is_committed_sta
     assert not psutil.Process().children()
     goes_on(corpus, output, seconds=0.3)
     assert committed <= {path.name for path in output.glob("*.parquet")}
+
+
+def test_the_table_in_the_docs_names_tests_that_exist():
+    tests = Path(__file__).parent
+    named = re.findall(r"(?m)^\|.*\| `(\w+)` \|$", (tests.parent / "docs/faults.md").read_text())
+    found = "\n".join(path.read_text() for path in tests.rglob("test_*.py"))
+    assert len(named) > 10
+    assert not [name for name in named if f"def {name}(" not in found]
+
+
+def test_every_fault_that_is_tested_here_is_in_the_table():
+    table = (Path(__file__).parents[1] / "docs/faults.md").read_text()
+    own = re.findall(r"(?m)^def (test_\w+)\(corpus", Path(__file__).read_text())
+    assert not [name for name in own if f"`{name}`" not in table]
