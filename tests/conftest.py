@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 # Read when transformers is imported, by this process and by the ones that tests start.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -32,9 +32,7 @@ def loaded(folder: str, aggregation: str) -> BertNer:
 
 @pytest.mark.parametrize("aggregation", ["none", "simple", "average"])
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(ANY_TEXT.map("".join), min_size=1, max_size=8))
 def test_spans_of_any_text_are_exact_not_blank_and_apart(tiny, tokenizer, aggregation, texts):
     annotator = loaded(tiny("ner", tokenizer=tokenizer), aggregation)
