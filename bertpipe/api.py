@@ -83,9 +83,16 @@ def annotate(
     A text may be a mapping with the key `text` and what else a component reads, such as `question`.
     workers: processes; 0 works in this one. The texts are read as they are needed.
     """
+    if isinstance(texts, str | Mapping):
+        raise ConfigError("annotate takes several texts; put one alone in a list: [text].")
     run = _config(components, config, overrides, {**settings, "workers": workers})
+    return _annotated(with_local_models(run), texts)
+
+
+def _annotated(
+    run: RunConfig, texts: Iterable[str | Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
     names = [component.name for component in run.components]
-    run = with_local_models(run)
     with closing(start_pool(run, worker_devices(run, n_bytes=0))) as pool:
         wait_until_ready(pool)
         for batch in _in_order(pool, _batches(texts)):
@@ -120,7 +127,7 @@ def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatc
     rows: list[Mapping[str, Any]] = []
     n_chars = 0
     for number, text in enumerate(texts):
-        row = {"text": text} if isinstance(text, str) else text
+        row = text if isinstance(text, Mapping) else {"text": text}
         if not isinstance(row.get("text"), str):
             raise ConfigError(f"Text {number} is {row.get('text')!r}; give a string.")
         rows.append(row)

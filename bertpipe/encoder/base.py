@@ -1,9 +1,9 @@
 """What an encoder is: a chain of stages, which several encoders may have in common."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations, takewhile
 from typing import Any
 
 import torch
@@ -102,12 +102,8 @@ class SharedRun:
             replace(each, stages=tuple(known.setdefault(stage.key, stage) for stage in each.stages))
             for each in encoders
         ]
-        prefixes = Counter(
-            _prefix(encoder, depth)
-            for encoder in encoders
-            for depth in range(1, len(encoder.stages) + 1)
-        )
-        self._wanted_again = {prefix for prefix, count in prefixes.items() if count > 1}
+        # Only where two chains part: what lies before need not be kept.
+        self._wanted_again = {_common(a, b) for a, b in combinations(self.encoders, 2)}
 
     @property
     def n_stages(self) -> int:
@@ -139,11 +135,17 @@ def _prefix(encoder: Encoder, depth: int) -> tuple[str, ...]:
     return tuple(stage.key for stage in encoder.stages[:depth])
 
 
+def _common(a: Encoder, b: Encoder) -> tuple[str, ...]:
+    """Return the keys of the stages that both encoders begin with."""
+    pairs = zip(a.stages, b.stages, strict=False)
+    return tuple(one.key for one, _ in takewhile(lambda pair: pair[0].key == pair[1].key, pairs))
+
+
 def digest(module: torch.nn.Module) -> str:
     """Return a digest of a module's parameters and of what else decides its output."""
     state = hashlib.blake2b(digest_size=16)
     state.update(repr(getattr(module, "signature", type(module).__name__)).encode())
     for name, value in module.state_dict().items():
         state.update(name.encode())
-        state.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        state.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
     return state.hexdigest()

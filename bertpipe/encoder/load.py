@@ -30,6 +30,7 @@ from bertpipe.errors import ModelError
 PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
 # The packed encoder adds the same numbers in another order; more than this is another model.
 TOLERANCE = 1e-4
+TASKS = ("ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,11 @@ def load(
     first_token: true when the head reads only the first token's hidden state.
     """
     model = _open(path, auto_class)
+    _refuse_other_task(path, auto_class, model.config)
     tokenizer = open_tokenizer(path)
     backend = prepare(tokenizer)
-    template = find_template(backend)
+    # transformers passes on what the tokenizer says its model was trained with.
+    template = find_template(backend, has_types="token_type_ids" in tokenizer.model_input_names)
     probe = _probe(backend, template)
     expected = _whole_model(model, probe, first_token=first_token)
     base = model.base_model
@@ -142,6 +145,17 @@ def _open(path: Path, auto_class: str) -> Any:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()
+
+
+def _refuse_other_task(path: Path, auto_class: str, config: Any) -> None:
+    """Refuse a model that says it was trained for another task, though its weights may fit."""
+    wanted = auto_class.removeprefix("AutoModel")
+    for name in config.architectures or ():
+        if wanted in TASKS and name.endswith(TASKS) and not name.endswith(wanted):
+            raise ModelError(
+                f"The model at {path} is a {name}, wanted is one {wanted.replace('For', 'for ')}; "
+                "give a model of that task or another component."
+            )
 
 
 @contextmanager

@@ -10,6 +10,17 @@ from bertpipe.errors import ModelError
 
 GROUP = "bertpipe_models"
 INDEX = "model.safetensors.index.json"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",  # says lower case and the longest window
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ def weight_files(path: Path) -> list[Path]:
 def weights_digest(path: Path) -> str:
     """Return a digest of everything in the folder that changes what the model computes."""
     digest = hashlib.sha256()
-    extra = [path / name for name in ("config.json", "tokenizer.json", INDEX)]
+    extra = [path / name for name in ("config.json", *TOKENIZER_FILES, INDEX)]
     for file in [*extra, *weight_files(path)]:
         if file.is_file():
             with file.open("rb") as stream:

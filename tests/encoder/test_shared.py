@@ -1,0 +1,31 @@
+"""What encoders have in common is computed once, and kept no longer than it is needed."""
+
+import torch
+
+from bertpipe.encoder.base import Encoder, SharedRun, Stage, digest
+
+
+def test_only_the_states_at_which_encoders_part_are_kept():
+    seen = []
+
+    def stage(key):
+        def run(hidden, inputs):
+            seen.append(key)
+            return torch.tensor([len(key)]) if hidden is None else hidden + len(key)
+
+        return Stage(key, run, torch.nn.Identity())
+
+    def encoder(keys):
+        return Encoder(tuple(map(stage, keys)), "cpu", "fp32", "packed")
+
+    run = SharedRun(
+        [encoder("abcd"), encoder("abce"), encoder("abcd"), encoder("af"), encoder("g")]
+    )
+    found = [int(hidden) for hidden in run(None)]
+    assert found == [4, 4, 4, 2, 1]
+    assert sorted(seen) == list("abcdefg")
+    assert run._wanted_again == {tuple("abc"), tuple("abcd"), ("a",), ()}
+
+
+def test_a_module_with_a_lone_number_has_a_digest():
+    assert digest(torch.nn.BatchNorm1d(2)) == digest(torch.nn.BatchNorm1d(2))
