@@ -20,11 +20,11 @@ def write_card(
     command: str,
 ) -> None:
     """Write `folder/README.md` from the recipe and the scores."""
-    card = settings.card
+    card = task_card(settings, task.name)
     sections = {
         "Data": [*items(card.get("data", ())), *data_lines(task, n_records)],
         "Licence": [str(card.get("licence", "not stated"))],
-        "Recipe": ["```", command, "```", "", loop_line(settings)],
+        "Recipe": ["```", command, "```", "", loop_line(settings, card)],
         "Scores": list(score_table(figures)),
         "Limits": items(card.get("limits", ("Not stated.",))),
     }
@@ -32,6 +32,12 @@ def write_card(
     for title, lines in sections.items():
         text += [f"## {title}", *lines, ""]
     (folder / "README.md").write_text("\n".join(text), encoding="utf-8")
+
+
+def task_card(settings: TrainSettings, task: str) -> Mapping[str, Any]:
+    """Return the recipe's [card] with what [card.TASK] says of one task."""
+    own = settings.card.get(task, {})
+    return {**settings.card, **(own if isinstance(own, Mapping) else {})}
 
 
 def put_scores(folder: Path, figures: Figures) -> None:
@@ -57,10 +63,10 @@ def data_lines(task: TaskSettings, n_records: Mapping[str, int]) -> list[str]:
     ]
 
 
-def loop_line(settings: TrainSettings) -> str:
+def loop_line(settings: TrainSettings, card: Mapping[str, Any]) -> str:
     """Return the recipe's main settings as a sentence."""
     loop = settings.training
-    base = settings.card.get("base", f"`{Path(settings.base).name}`")
+    base = card.get("base", f"`{Path(settings.base).name}`")
     frozen = "nothing" if loop.freeze_layers in (None, 0) else loop.freeze_layers
     return (
         f"Base: {base}; {loop.epochs:g} epochs, learning rate {loop.learning_rate:g}, "

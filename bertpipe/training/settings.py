@@ -73,7 +73,7 @@ class TrainSettings:
     output: Path
     tasks: Mapping[str, TaskSettings]
     training: LoopSettings
-    card: Mapping[str, str]
+    card: Mapping[str, Any]
 
 
 def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainSettings:
