@@ -87,9 +87,10 @@ class ProcessPool:
         ours, theirs = socket.socketpair()
         threads = ONE_THREAD if device == "cpu" else {}
         process = subprocess.Popen(
-            [sys.executable, "-m", "bertpipe.worker", str(theirs.fileno())],
+            # -P: a file of the user's in the current folder, json.py say, is not to be imported.
+            [sys.executable, "-P", "-m", "bertpipe.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env=os.environ | threads,
+            env=os.environ | threads | {"PYTHONPATH": _search_path()},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
         )
@@ -188,6 +189,11 @@ def checked(message: Message) -> Message:
     raise kind(message["message"])
 
 
+def _search_path() -> str:
+    """Return where this process finds modules, so that a worker finds the same."""
+    return os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
+
+
 def _has_descriptor(stream: Any) -> bool:
     try:
         stream.fileno()
@@ -226,14 +232,16 @@ def hand_out(
     """
     slots = Slots(pool.n_workers)
     for message, records in work:
-        while not slots:
-            for worker, answer in pool.receive(POLL_SECONDS):
+        pool.send(slots.take(), message, to_bytes(records))
+        is_heard = False
+        while not (slots and is_heard):
+            for worker, answer in pool.receive(0 if slots else POLL_SECONDS):
                 if answer["type"] in ("chunk", "annotated"):
                     slots.release(worker)
                 yield answer
+            is_heard = True
             if stopping():
                 return
-        pool.send(slots.take(), message, to_bytes(records))
 
 
 def finish(pool: Pool, stopping: Callable[[], bool] = lambda: False) -> Iterator[Message]:
