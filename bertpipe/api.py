@@ -142,6 +142,15 @@ def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatc
 def _batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     names = dict.fromkeys(name for row in rows for name in row if name != "text")
     texts = [row["text"] if is_unicode(row["text"]) else None for row in rows]
-    columns = {name: pa.array([row.get(name) for row in rows]) for name in names}
+    columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
     errors = pa.array([NOT_UNICODE if text is None else None for text in texts], ERROR_TYPE)
     return pa.record_batch({"text": pa.array(texts, pa.string()), **columns, ERROR: errors})
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise ConfigError(
+            f"The values of {name!r} cannot stand in one column ({error}); give values of one type."
+        ) from error

@@ -15,7 +15,7 @@ from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.corpus.sources import STANDARD_INPUT
-from bertpipe.errors import ConfigError, LimitError, OutputError, StoppedError
+from bertpipe.errors import ConfigError, CorpusError, LimitError, OutputError, StoppedError
 from bertpipe.job import (
     chunk_chars,
     column_types,
@@ -69,6 +69,7 @@ def run(
     if overwrite and retry:
         raise ConfigError("--overwrite computes all rows, --retry-errors some; give one of them.")
     opened = _open(corpus, config)
+    _refuse_own_output(opened, output)
     config = with_local_models(config)
     devices = worker_devices(config, n_bytes=opened.n_bytes)
     with closing(start_pool(config, devices)) as pool:
@@ -108,6 +109,14 @@ def _open(paths: Sequence[str], config: RunConfig, schema: pa.Schema | None = No
         max_document_chars=config.max_document_chars,
         schema=schema,
     )
+
+
+def _refuse_own_output(corpus: Corpus, output: Path) -> None:
+    for source in corpus.sources:
+        if Path(source.path).parent.resolve() == output.resolve():
+            raise OutputError(
+                f"{source.name} lies in the output folder {output}; give another --output."
+            )
 
 
 def _refuse_second_input(ledger: Ledger) -> None:
@@ -171,7 +180,11 @@ class _Loop:
             def is_over() -> bool:
                 return stop.is_set() or self._has_too_many_errors()
 
-            self._listen(hand_out(self.pool, map(self._work, chunks), is_over))
+            try:
+                self._listen(hand_out(self.pool, map(self._work, chunks), is_over))
+            except CorpusError:
+                self._listen(finish(self.pool, is_over))  # what was read before is kept
+                raise
             self._listen(finish(self.pool, is_over))
         if stop.number is not None:
             raise StoppedError(

@@ -89,6 +89,7 @@ class ProcessPool:
         process = subprocess.Popen(
             # -P: a file of the user's in the current folder, json.py say, is not to be imported.
             [sys.executable, "-P", "-m", "bertpipe.worker", str(theirs.fileno())],
+            start_new_session=True,  # Ctrl-C is the parent's to hear
             pass_fds=[theirs.fileno()],
             env=os.environ | threads | {"PYTHONPATH": _search_path()},
             stdin=subprocess.DEVNULL,

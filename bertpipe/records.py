@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 FORMAT_VERSION = 1
+BOOKKEEPING = "_bertpipe"  # the folder in an output that holds what is not output
 
 
 def list_of(item: pa.DataType) -> pa.DataType:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertpipe.annotator import Annotator
-from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError
+from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError, WorkerError
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
 
 MAX_MESSAGE_CHARS = 500
@@ -161,6 +161,12 @@ def run_isolated(step: Step, batch: pa.RecordBatch) -> Outcome:
         caught: Exception = error
     except Exception as error:
         caught = error
+    if type(caught).__name__ == "AcceleratorError" or "CUDA error" in str(caught):
+        # After such an error every call on the device fails: it says nothing about the record.
+        raise WorkerError(
+            f"The device of {', '.join(step.names)} failed ({caught}); what is committed stands. "
+            "Run the same command again to go on."
+        ) from caught
     if batch.num_rows == 1:
         return _failed(step, caught)
     middle = batch.num_rows // 2

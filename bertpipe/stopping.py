@@ -11,6 +11,8 @@ from typing import Any, Self
 class StopSignal:
     """Notes Ctrl-C and SIGTERM instead of being interrupted by them, so that no message is cut.
 
+    A second signal interrupts at once: the first may wait for standard input, say.
+
     number: of the signal that came, or None. Signals reach the main thread only; elsewhere (in a
     notebook's thread, say) this does nothing.
     """
@@ -31,6 +33,8 @@ class StopSignal:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self.number is not None:
+            raise KeyboardInterrupt
         self.number = number
 
     def is_set(self) -> bool:

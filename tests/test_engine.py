@@ -1,5 +1,6 @@
 """The run as a whole: every record once, whatever stops it and however often it is started."""
 
+import gzip
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from bertpipe import api
-from bertpipe.errors import OutputError, StoppedError, WorkerError
+from bertpipe.errors import CorpusError, OutputError, StoppedError, WorkerError
 
 SCRIPT = """
 import sys
@@ -190,3 +191,22 @@ def test_the_parent_loads_neither_torch_nor_spacy(corpus, tmp_path, regex_plugin
         "assert not {'torch', 'spacy'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_an_output_folder_inside_the_corpus_is_not_annotated_again(corpus, regex_plugin):
+    for _ in range(2):
+        report = run(corpus, corpus / "out", regex_plugin, workers=0)
+        assert report.n_rows == 600
+
+
+def test_the_output_folder_is_refused_as_corpus(corpus, tmp_path, regex_plugin):
+    run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    with pytest.raises(OutputError, match="lies in the output folder"):
+        run(tmp_path / "out", tmp_path / "out", regex_plugin, workers=0)
+
+
+def test_what_was_read_before_an_unreadable_file_is_kept(corpus, tmp_path, regex_plugin):
+    (corpus / "c.jsonl.gz").write_bytes(gzip.compress(b'{"text": "1"}\n' * 300_000)[:-100])
+    with pytest.raises(CorpusError, match="cannot be read to its end"):
+        run(corpus, tmp_path / "out", regex_plugin, workers=0)
+    assert len(rows(tmp_path / "out")) >= 600

@@ -49,7 +49,7 @@ def test_an_answer_is_heard_before_more_work_is_read(regex_plugin):
     annotated = api.annotate(texts(), components=[f"numbers={regex_plugin}"])
     next(annotated)
     assert len(read) == api.CHUNK_TEXTS
-    annotated.close()
+    annotated.close()  # type: ignore[attr-defined]
 
 
 def test_a_part_that_cannot_be_closed_on_stopping_is_said(tmp_path):
@@ -57,7 +57,7 @@ def test_a_part_that_cannot_be_closed_on_stopping_is_said(tmp_path):
     child = os.fork()
     if child == 0:
         worker = Worker(partial(send_message, theirs, payload=None))
-        worker.writer = object()  # has nothing to close
+        worker.writer = object()  # type: ignore[assignment]  # has nothing to close
         _receive(theirs, queue.Queue(), worker)
     theirs.close()
     send_message(ours, {"type": "stop"}, None)

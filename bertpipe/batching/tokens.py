@@ -10,6 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from bertpipe.errors import ModelError
 
+PROBES = ("a", "1", ".", "e", "A", "the")
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -89,8 +91,11 @@ def find_template(tokenizer: Tokenizer, *, has_types: bool = True) -> Template:
 
     has_types: false for a model that is given no segment types; all are 0 then.
     """
-    single = tokenizer.encode("a")
-    pair = tokenizer.encode("a", "a")
+    text = next((text for text in PROBES if tokenizer.encode(text, add_special_tokens=False)), None)
+    if text is None:
+        raise ModelError("The tokenizer gives no token for any letter or digit; save it anew.")
+    single = tokenizer.encode(text)
+    pair = tokenizer.encode(text, text)
     before, after = _around(single, [0])
     first = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(pair.sequence_ids) if sequence == 1]

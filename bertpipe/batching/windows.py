@@ -100,9 +100,7 @@ def ranges(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     return first + np.arange(int(counts.sum()))
 
 
-def _room(
-    items: Items, template: Template, prefixes: Tokens | None, max_length: int
-) -> np.ndarray:
+def _room(items: Items, template: Template, prefixes: Tokens | None, max_length: int) -> np.ndarray:
     if items.prefix is None or prefixes is None:
         room = np.full(len(items), max_length - template.n_single)
     else:
@@ -163,6 +161,4 @@ def _place(
         prefix = items.prefix[item].astype(np.int32)
         lengths = size + template.n_pair + prefixes.lengths[prefix]
     rows = np.concatenate([[0], np.cumsum(1 + size)])
-    return Windows(
-        item, prefix, begin, end, keep_begin, keep_end, lengths, rows, truncated
-    )
+    return Windows(item, prefix, begin, end, keep_begin, keep_end, lengths, rows, truncated)

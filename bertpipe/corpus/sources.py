@@ -1,14 +1,17 @@
 """Find the files that a user means: files, folders, globs and standard input."""
 
 import glob
+import io
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import unquote
 
 from bertpipe.corpus.streams import Meter, StandardInput, is_unicode
 from bertpipe.errors import CorpusError
+from bertpipe.records import BOOKKEEPING
 
 STANDARD_INPUT = "-"
 FORMAT_OF_EXTENSION = {
@@ -68,9 +71,12 @@ def find_sources(
     skipped: list[str] = []
     for found in _found(paths):
         if found.path == STANDARD_INPUT:
-            stdin = StandardInput(sys.stdin.buffer)
+            stdin = StandardInput(cast("io.BufferedReader", sys.stdin.buffer))
             source = Source("-", "-", 0, 0, wanted_format or "jsonl", inner="-", stdin=stdin)
             sources.setdefault(found.path, source)
+            continue
+        if os.path.isdir(found.path):
+            skipped.append(_name_of(found.path, relative_to))
             continue
         kind, compression = _format_of(found, wanted_format)
         if kind is None:
@@ -105,6 +111,7 @@ def _expand(pattern: str) -> Iterator[_Found]:
     matches = sorted(path.rstrip("/") for path in glob.glob(pattern, recursive=True))
     inners = ((path, os.path.relpath(path, root or ".")) for path in matches)
     visible = [(path, inner) for path, inner in inners if not _is_private_path(inner)]
+    visible = [(path, inner) for path, inner in visible if not _lies_in_output(path, inner)]
     files = [(path, inner) for path, inner in visible if os.path.isfile(path)]
     if "**" in parts and files:
         visible = files
@@ -118,7 +125,10 @@ def _expand(pattern: str) -> Iterator[_Found]:
 
 
 def _walk(folder: str, root: str, above: set[str]) -> Iterator[_Found]:
-    """Yield the files below a folder; a link back to a folder above is not followed."""
+    """Yield the files below a folder; a link back to a folder above is not followed.
+
+    An output of ours below it is yielded as a folder, for its name: it is no part of the corpus.
+    """
     real = os.path.realpath(folder)
     if real in above:
         return
@@ -129,10 +139,22 @@ def _walk(folder: str, root: str, above: set[str]) -> Iterator[_Found]:
     for entry in entries:
         if _is_private(entry.name):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and not _is_output(entry.path):
             yield from _walk(entry.path, root, above | {real})
         else:
             yield _Found(entry.path, os.path.relpath(entry.path, root), False)
+
+
+def _is_output(folder: str) -> bool:
+    return os.path.isdir(os.path.join(folder, BOOKKEEPING))
+
+
+def _lies_in_output(path: str, inner: str) -> bool:
+    """Tell whether a folder between the fixed part of a glob and a match of it is an output."""
+    above = [path]
+    for _ in inner.split("/"):
+        above.append(os.path.dirname(above[-1]))
+    return any(_is_output(folder) for folder in above[:-1])
 
 
 def _is_private(name: str) -> bool:

@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -75,7 +75,7 @@ class _Decompressed:
 class StandardInput:
     """Standard input, whose beginning can be looked at before it is read."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
         self._seen = bytearray()
         self._position = 0
@@ -96,7 +96,7 @@ class StandardInput:
             block = bytes(self._seen[self._position : self._position + n_bytes])
             self._position += len(block)
             return block
-        block = self._stream.read(n_bytes)
+        block = self._stream.read1(n_bytes)  # what is there, without waiting for more
         self._position += len(block)
         if self._remembers:
             self._seen += block

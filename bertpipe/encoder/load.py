@@ -182,10 +182,24 @@ def open_tokenizer(path: Path) -> Any:
         raise ModelError(f"The model at {path} has no tokenizer that opens: {error}") from error
 
 
+# Their positions are counted from the one after the padding token's id.
+POSITIONS_AFTER_PADDING = frozenset(
+    {
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "mpnet",
+        "longformer",
+        "data2vec-text",
+        "xlm-roberta-xl",
+    }
+)
+
+
 def window_limit(config: Any, tokenizer: Any) -> int:
     """Return the most tokens of a window: the positions that the encoder really has."""
     limit = getattr(config, "max_position_embeddings", 512)
-    if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+    if config.model_type in POSITIONS_AFTER_PADDING:
         limit -= config.pad_token_id + 1
     return min(limit, tokenizer.model_max_length)
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from bertpipe.errors import ModelError
 
@@ -95,7 +96,7 @@ def _checked(folder: ModelFolder) -> ModelFolder:
     config = folder.path / "config.json"
     if not config.is_file():
         raise ModelError(f"Model {folder.name!r} at {folder.path} has no config.json.")
-    if "auto_map" in json.loads(config.read_text(encoding="utf-8")):
+    if "auto_map" in _read_json(config):
         raise ModelError(
             f"Model {folder.name!r} asks to run its own Python code (auto_map in config.json), "
             "which bertpipe never does; save it with a model class of transformers."
@@ -108,11 +109,25 @@ def _checked(folder: ModelFolder) -> ModelFolder:
     return folder
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(
+            f"{path} is not readable as JSON ({error}); save the model anew."
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object; save the model anew.")
+    return value
+
+
 def weight_files(path: Path) -> list[Path]:
     """Return the safetensors files of a model folder in a fixed order, shared ones included."""
     index = path / INDEX
     if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        names = _read_json(index).get("weight_map", {}).values()
+        if not all(str(name).endswith(".safetensors") for name in names):
+            raise ModelError(f"{index} names files that are not safetensors; convert them first.")
         return [path / name for name in sorted(set(names))]
     single = path / "model.safetensors"
     return [single] if single.is_file() else []

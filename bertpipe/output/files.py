@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bertpipe.errors import WriteError
+from bertpipe.records import BOOKKEEPING as BOOKKEEPING
 
-BOOKKEEPING = "_bertpipe"
 LOCK, REPORT = "lock", "report.json"  # in the folder BOOKKEEPING
 _BLOCK_BYTES = 1 << 20
 

@@ -147,3 +147,12 @@ def test_extensions_may_be_in_capitals_and_of_several_parts(inners, write):
     write("in/A.TXT", "a")
     write("in/part-0.c000.jsonl", '{"text": "a"}')
     assert inners("in") == ["in/A.TXT", "in/part-0.c000.jsonl"]
+
+
+@pytest.mark.parametrize("given", ["in", "in/**", "in/*"])
+def test_an_output_inside_the_corpus_is_no_part_of_it(inners, write, given):
+    write("in/a.jsonl", '{"text": "mine"}')
+    write("in/b/a.annotated/_bertpipe/report.json", "{}")
+    write("in/b/a.annotated/part.jsonl", '{"text": "an output"}')
+    assert inners(given) == ["in/a.jsonl"]
+    assert inners("in/b/a.annotated") == ["in/b/a.annotated/part.jsonl"]

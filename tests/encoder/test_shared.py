@@ -21,7 +21,7 @@ def test_only_the_states_at_which_encoders_part_are_kept():
     run = SharedRun(
         [encoder("abcd"), encoder("abce"), encoder("abcd"), encoder("af"), encoder("g")]
     )
-    found = [int(hidden) for hidden in run(None)]
+    found = [int(hidden) for hidden in run(None)]  # type: ignore[arg-type]
     assert found == [4, 4, 4, 2, 1]
     assert sorted(seen) == list("abcdefg")
     assert run._wanted_again == {tuple("abc"), tuple("abcd"), ("a",), ()}
