@@ -35,7 +35,9 @@ class BertNer(BertAnnotator):
     aggregation: how tokens become entities. `none`: each is one, with the model's own label.
         `simple`: neighbours of one type are one. The others join words instead of tokens; the label
         of a word is that of its first token (`first`), of the mean of its tokens' scores
-        (`average`) or of the token with the best score (`max`).
+        (`average`) or of the token with the best score (`max`). Where a tokenizer does not mark
+        pieces that continue a word (byte-level, SentencePiece), words end at spaces alone and
+        `simple` keeps full stops and commas apart.
     alignment_mode, spans_key, overwrite: how entities stand in a Doc; see `bertpipe.docs`.
     """
 
