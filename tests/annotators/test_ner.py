@@ -154,3 +154,15 @@ def test_equal_texts_of_a_batch_are_annotated_once(tiny):
     assert found[0] == found[2] != found[1]
     assert found[3] is None
     assert annotator._own_pass.counts["windows"] == 2
+
+
+def test_the_space_before_a_word_is_no_part_of_an_entity(tiny):
+    """SentencePiece tokens begin with it, and the pipeline of transformers leaves it in."""
+    folder = tiny("ner", tokenizer="unigram")
+    text = "Angela  met Barack"
+    pipe: Any = transformers.pipeline("token-classification", model=folder)
+    theirs = [text[one["start"] : one["end"]] for one in pipe(text)]
+    (found,) = annotate(loaded(folder, "none"), [text])
+    ours = [one["text"] for one in found]
+    assert any(part.startswith(" ") for part in theirs)
+    assert ours == [part.strip() for part in theirs if part.strip()]
