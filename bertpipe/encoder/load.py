@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from bertpipe.batching.windows import Items, cut
 from bertpipe.encoder.base import Encoder, SharedRun, to_device
 from bertpipe.encoder.hf import hf_encoder
 from bertpipe.encoder.packed import packed_encoder
-from bertpipe.encoder.resolve import INDEX
 from bertpipe.errors import ModelError
 
 PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
@@ -258,20 +256,3 @@ def _logits(output: Any, *, first_token: bool) -> Tensor:
     if "start_logits" in output:
         return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
     return output.logits if first_token else output.logits[0]
-
-
-def hf_files(path: Path) -> dict[str, Path]:
-    """Return the files that make the model folder whole, by their name in a copy of it.
-
-    Weights that lie outside the folder (shared with other models) are named as the index does.
-    """
-    files = {
-        file.name: file
-        for file in path.iterdir()
-        if file.is_file() and not file.name.startswith(".")
-    }
-    index = path / INDEX
-    if index.is_file():
-        for name in set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()):
-            files[name] = (path / name).resolve()
-    return files
