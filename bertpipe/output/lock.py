@@ -157,10 +157,14 @@ def _is_stale(path: Path, found: Holder | None, fresh: Path, stale_s: float) -> 
     if found is not None and found.is_dead():
         return True
     try:
-        age_s = fresh.stat().st_mtime - path.stat().st_mtime
+        written_at = path.stat().st_mtime
     except FileNotFoundError:
         return True
-    return age_s > stale_s
+    try:
+        now = fresh.stat().st_mtime
+    except FileNotFoundError:
+        return False  # another process has just moved it away: nothing to compare with
+    return now - written_at > stale_s
 
 
 def _sweep(path: Path, stale_s: float) -> None:
