@@ -22,7 +22,7 @@ N_NAMES = 3
 @click.argument("output", type=click.Path(path_type=Path), metavar="OUT")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status_command(output: Path, *, as_json: bool) -> None:
-    """Say what an output holds.
+    """Show what an output holds.
 
     Rows done and in error, sources complete and partly done, versions and the last run. Only the
     ends of the files are read; a run may be at work meanwhile.

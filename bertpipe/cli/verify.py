@@ -25,7 +25,7 @@ def verify_command(
     *,
     format: str | None,  # noqa: A002  (it is the option's name)
 ) -> None:
-    """Read an output again and hold it against its sources.
+    """Check an output, all of it, against its sources.
 
     Page checksums, hashes, rows without gap or overlap, columns and counts are checked, and whether
     the sources have changed. With a CORPUS each of its files must have its rows. Prints a sentence

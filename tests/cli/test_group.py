@@ -14,7 +14,17 @@ VERBS = {"Annotate", "Check", "Fine-tune", "List", "Print", "Show", "Write"}
 
 
 def test_these_are_the_commands():
-    assert NAMES == ["annotate", "check", "components", "config", "run", "train", "view"]
+    assert NAMES == [
+        "annotate",
+        "check",
+        "components",
+        "config",
+        "run",
+        "status",
+        "train",
+        "verify",
+        "view",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,7 +44,7 @@ def test_every_option_has_help(name):
 @pytest.mark.usefixtures("folder", "model_package")
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "train"])
 def test_the_example_in_the_help_runs(name, call):
-    if name == "view":
+    if name in ("status", "verify", "view"):
         call(*example("run"), "--run.workers=0")
     assert call(*example(name), "--run.workers=0").exit_code in (0, 3)
 
