@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from bertpipe.annotators.create import create
 from bertpipe.config import RunConfig
-from bertpipe.corpus import Corpus, open_corpus
+from bertpipe.corpus import Corpus
 from bertpipe.errors import ConfigError
+from bertpipe.job import open_configured
 from bertpipe.output.schema import output_schema
 from bertpipe.records import ERROR
 
@@ -77,16 +78,7 @@ def check(corpus: Sequence[str], *, config: RunConfig, n_documents: int = N_SAMP
         UsageError: What `run` would raise for the same corpus and config, the output folder aside.
     """
     annotators: list[Any] = [create(component, config.encoder) for component in config.components]
-    opened = open_corpus(
-        corpus,
-        format=config.format,
-        text_field=config.text_field,
-        id_field=config.id_field,
-        lines=config.lines,
-        keep=config.keep,
-        relative_to=config.relative_to,
-        max_document_chars=config.max_document_chars,
-    )
+    opened = open_configured(corpus, config)
     schema = output_schema(opened.schema, {each.name: each.type for each in annotators})
     sample, is_whole = read_sample(opened, n_documents)
     texts = _texts(sample, config.text_field)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bertpipe.config import RunConfig
-from bertpipe.corpus import Corpus, open_corpus
+from bertpipe.corpus import Corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
 from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.errors import ConfigError, CorpusError, LimitError, OutputError, StoppedError
@@ -20,6 +20,7 @@ from bertpipe.job import (
     chunk_chars,
     column_types,
     fingerprint,
+    open_configured,
     recorded,
     with_local_models,
     without_schema,
@@ -68,7 +69,7 @@ def run(
     started = time.monotonic()
     if overwrite and retry:
         raise ConfigError("--overwrite computes all rows, --retry-errors some; give one of them.")
-    opened = _open(corpus, config)
+    opened = open_configured(corpus, config)
     _refuse_own_output(opened, output)
     config = with_local_models(config)
     devices = worker_devices(config, n_bytes=opened.n_bytes)
@@ -77,7 +78,7 @@ def run(
         settings = fingerprint(config, components)
         job = recorded_job(output, settings, overwrite=overwrite)
         if job is not None:
-            opened = _open(corpus, config, job.input_schema)
+            opened = open_configured(corpus, config, job.input_schema)
         job = Job(
             fingerprint=settings,
             input_schema=opened.schema,
@@ -94,21 +95,6 @@ def run(
             loop.n_retried = n_retried
             loop.prepare(config)
             return loop.run(limit)
-
-
-def _open(paths: Sequence[str], config: RunConfig, schema: pa.Schema | None = None) -> Corpus:
-    """Open the corpus; with the schema that an earlier run fixed, if one did."""
-    return open_corpus(
-        paths,
-        format=config.format,
-        text_field=config.text_field,
-        id_field=config.id_field,
-        lines=config.lines,
-        keep=config.keep,
-        relative_to=config.relative_to,
-        max_document_chars=config.max_document_chars,
-        schema=schema,
-    )
 
 
 def _refuse_own_output(corpus: Corpus, output: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from bertpipe.config import Component, RunConfig
+from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.encoder.resolve import resolve
 from bertpipe.output.footer import LINES, RELATIVE_TO
 from bertpipe.pool import Pool
@@ -19,6 +20,23 @@ from bertpipe.worker import Message
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
 MIN_CHUNK_CHARS = 16_384
 CHUNKS_A_WORKER = 4  # a small corpus is cut at least this fine
+
+
+def open_configured(
+    paths: Sequence[str], config: RunConfig, schema: pa.Schema | None = None
+) -> Corpus:
+    """Open the corpus; with the schema that an earlier run fixed, if one did."""
+    return open_corpus(
+        paths,
+        format=config.format,
+        text_field=config.text_field,
+        id_field=config.id_field,
+        lines=config.lines,
+        keep=config.keep,
+        relative_to=config.relative_to,
+        max_document_chars=config.max_document_chars,
+        schema=schema,
+    )
 
 
 def with_local_models(config: RunConfig) -> RunConfig:
