@@ -30,9 +30,15 @@ def resolve_base(name: str) -> Path:
 
 
 def task_base(name: str, task: str) -> Path:
-    """Return the folder that one task starts from: its own in an earlier trunk, or the base."""
+    """Return the folder that one task starts from: its own in an earlier trunk, or the base.
+
+    A task that is new to a trunk takes the encoder from the first of the others.
+    """
     own = Path(name) / task
-    return own if (own / "config.json").is_file() else resolve_base(name)
+    if (own / "config.json").is_file():
+        return own
+    others = sorted(config.parent for config in Path(name).glob("*/config.json"))
+    return others[0] if others else resolve_base(name)
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":

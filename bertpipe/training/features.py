@@ -81,8 +81,14 @@ class Encoder:
         return features
 
     def texts(self, records: list[Labelled], labels: dict[str, int]) -> list[Feature]:
-        """Cut texts; every window has the class of its text."""
-        found = self.windows([record.text for record in records])
+        """Cut texts; every window has the class of its text.
+
+        Of a pair only the first text is cut into windows, each before the whole second.
+        """
+        texts: list[list[Any]] = [[record.text for record in records]]
+        if records[0].pair is not None:
+            texts.append(self.clipped([str(record.pair) for record in records]))
+        found = self.windows(*texts, cut="only_first" if len(texts) > 1 else "longest_first")
         return [
             _feature(found, row, labels[records[record].label], record, ())
             for row, record in enumerate(found["overflow_to_sample_mapping"])

@@ -26,6 +26,7 @@ class Source:
     held_out: float = 0.1  # share of articles (QA) or texts that `part` keeps away from training
     max_length: int | None = None  # tokens; None means the task's
     text_field: str = "text"
+    pair_field: str | None = None  # classes of pairs of texts: the second text
     label_field: str = "label"
     join_words: int | None = None  # CoNLL: join a document's sentences up to so many words
     unanswerable: float = 0.0  # QA: pairs without an answer to add, per answerable question

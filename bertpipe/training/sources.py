@@ -25,10 +25,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A text and its class."""
+    """A text, or a pair of texts, and its class."""
 
     text: str
     label: str
+    pair: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +84,19 @@ def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sen
 
 
 def read_table(source: Source) -> list[Labelled]:
-    """Read texts and classes from TSV or CSV with a header, or from JSON lines."""
+    """Read texts, or pairs, and classes from TSV or CSV with a header, or from JSON lines."""
+    fields = [name for name in (source.text_field, source.pair_field) if name is not None]
     records = []
     for number, row in _rows(source.path):
-        text, label = row.get(source.text_field), row.get(source.label_field)
-        if not isinstance(text, str) or label is None:
-            missing = source.label_field if isinstance(text, str) else source.text_field
+        texts, label = [row.get(name) for name in fields], row.get(source.label_field)
+        missing = [n for n, text in zip(fields, texts, strict=True) if not isinstance(text, str)]
+        missing += [source.label_field] if label is None else []
+        if missing:
             raise CorpusError(
-                f"{source.path} record {number} has no {missing!r}: set text_field and label_field."
+                f"{source.path} record {number} has no {missing[0]!r}: set text_field, pair_field "
+                "and label_field."
             )
-        records.append(Labelled(text, str(label)))
+        records.append(Labelled(str(texts[0]), str(label), *texts[1:]))
     return _part(records, source, key=lambda record: record.text)
 
 

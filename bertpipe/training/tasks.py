@@ -1,5 +1,6 @@
 """A task while it is trained: its labels, windows, model and scores."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def find_labels(records: list[Any]) -> tuple[str, ...]:
 
 
 def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTrainedModel":
-    """Open the base with the task's head; a head already there with these labels is kept."""
+    """Open the base with the task's head; a head already there that fits is kept."""
     import transformers
 
     if task.labels:
@@ -136,7 +137,10 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
         }
     auto = getattr(transformers, AUTO_CLASSES[task.settings.kind])
     with quiet():
-        return auto.from_pretrained(base, use_safetensors=True, **config).float()
+        model = auto.from_pretrained(
+            base, use_safetensors=True, ignore_mismatched_sizes=True, **config
+        )
+    return model.float()
 
 
 def _read(settings: TaskSettings, source: Source) -> list[Any]:
@@ -146,6 +150,6 @@ def _read(settings: TaskSettings, source: Source) -> list[Any]:
         sentences = read_conll(source)
         return join_sentences(sentences, max_words=source.join_words or 0)
     return [
-        Labelled(record.text, settings.rename.get(record.label, record.label))
+        dataclasses.replace(record, label=settings.rename.get(record.label, record.label))
         for record in read_table(source)
     ]

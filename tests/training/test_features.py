@@ -72,3 +72,11 @@ def test_a_question_longer_than_a_window_is_cut(tokenizer):
 def test_a_stride_as_long_as_the_window_is_refused(tokenizer):
     with pytest.raises(ConfigError, match="stride 16 does not fit max_length 16"):
         Encoder(tokenizer, 16, 16)
+
+
+def test_the_first_text_of_a_pair_is_cut_and_the_second_stands_whole_in_every_window(tokenizer):
+    record = Labelled("good film " * 12, "entailment", "bad plot")
+    windows = Encoder(tokenizer, 16, 4).texts([record], {"entailment": 0})
+    assert len(windows) > 1
+    second = tokenizer("bad plot", add_special_tokens=False)["input_ids"]
+    assert all(w.ids[-3:-1] == second and w.types[-3:] == [1, 1, 1] for w in windows)

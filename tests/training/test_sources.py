@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bertpipe.errors import CorpusError
 from bertpipe.training.settings import Source
 from bertpipe.training.sources import (
+    Labelled,
     Question,
     fraction,
     join_sentences,
@@ -113,3 +114,17 @@ def test_a_smaller_limit_is_a_subset(tmp_path):
 @given(st.text())
 def test_a_fraction_lies_between_nought_and_one(key):
     assert 0 <= fraction(key) < 1
+
+
+def test_pairs_are_read_with_their_second_text(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text('premise,hypothesis,label\n"A man, sleeping.",He is awake.,contradiction\n')
+    pairs = read_table(Source(path=path, text_field="premise", pair_field="hypothesis"))
+    assert pairs == [Labelled("A man, sleeping.", "contradiction", "He is awake.")]
+
+
+def test_a_pair_without_its_second_text_is_named(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("premise\thypothesis\tlabel\nA man.\tHe is awake.\tneutral\nA dog.\n")
+    with pytest.raises(CorpusError, match="record 2 has no 'hypothesis'"):
+        read_table(Source(path=path, text_field="premise", pair_field="hypothesis"))
