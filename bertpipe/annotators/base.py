@@ -34,14 +34,15 @@ class BertAnnotator:
     """A spaCy component and annotator made of an encoder and a head.
 
     A subclass names its `type`, the class of transformers that opens its models (`auto_class`),
-    whether its head reads first tokens only, and makes the head in `make_head`.
+    which hidden states its head reads (`states`: those of `tokens`, of the `first` token, and of
+    a bare encoder also their `mean` or `max` or its `pooler`), and makes the head in `make_head`.
     Nothing is loaded before the first text, so that a saved pipeline opens without its first model.
     """
 
     type: pa.DataType
     reads: tuple[str, ...] = ("text",)
     auto_class: str
-    first_token = False
+    states = "tokens"
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class BertAnnotator:
         return load(
             self.folder.path,
             auto_class=self.auto_class,
-            first_token=self.first_token,
+            states=self.states,
             device=device,
             precision=resolve_precision(self.encoder.precision, device),
         )
@@ -105,6 +106,13 @@ class BertAnnotator:
     def request(self, batch: pa.RecordBatch) -> Request:
         """Return what the rows ask of the encoder: each distinct text once."""
         return text_request(batch)
+
+    def scored(self, ids: np.ndarray) -> np.ndarray | None:
+        """Return which tokens the head reads, bool, from their ids; None is all of them.
+
+        The scores of the others are 0.
+        """
+        return None
 
     def collect(self, values: pa.Array, request: Request) -> pa.Array:
         """Give each row the value of its item; a row without one is null."""

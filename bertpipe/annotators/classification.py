@@ -37,7 +37,7 @@ class BertClassifier(BertAnnotator):
 
     type = CLASSIFICATION_TYPE
     auto_class = "AutoModelForSequenceClassification"
-    first_token = True
+    states = "first"
 
     def __init__(
         self,
@@ -66,8 +66,7 @@ class BertClassifier(BertAnnotator):
 
     def make_head(self, loaded: LoadedModel) -> ClassifierHead:
         """Return the head of this annotator on a loaded model."""
-        config = loaded.head.model.config
-        problem = getattr(config, "problem_type", None)
+        problem = getattr(loaded.config, "problem_type", None)
         multi_label = self.is_multi_label(problem)
         return ClassifierHead(
             loaded,

@@ -32,6 +32,9 @@ class Request:
     row_offsets: int64 (n_rows + 1,). The items of row i are
         row_items[row_offsets[i]:row_offsets[i + 1]].
     has_text: bool (n_rows,). A row without a text has no item.
+    row_spans: int32 (len(row_items), 2), the characters of the row's text that each item is, where
+        items are parts of texts.
+    text_first: whether the text stands before the prefix, which is no prefix then.
     """
 
     texts: list[str]
@@ -40,6 +43,8 @@ class Request:
     row_offsets: np.ndarray
     row_items: np.ndarray
     has_text: np.ndarray
+    row_spans: np.ndarray | None = None
+    text_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,9 +140,9 @@ class Pass:
         found: list[np.ndarray | None] = [None] * len(self.heads)
         with self._timed("forward"):
             for which in plan(windows.lengths, budget=self.batch_tokens):
-                for batch, scores in self._forward(which, windowed):
-                    for i, part in enumerate(scores):
-                        found[i] = self._place(found[i], part, batch, i, windows)
+                for scored in self._forward(which, windowed):
+                    for i, (rows, part) in enumerate(scored):
+                        found[i] = self._place(found[i], rows, part, i, windows)
         return [
             np.zeros((0, annotator.head.n_scores), np.float32) if part is None else part
             for part, annotator in zip(found, self.annotators, strict=True)
@@ -145,10 +150,16 @@ class Pass:
 
     def _forward(
         self, which: np.ndarray, windowed: Windowed
-    ) -> Iterator[tuple[Batch, list[np.ndarray]]]:
+    ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
         """Score a batch; one that does not fit the device's memory is halved."""
-        windows = windowed.windows
-        batch = pack(which, windowed.tokens, windows, self.loaded.template, windowed.prefixes)
+        batch = pack(
+            which,
+            windowed.tokens,
+            windowed.windows,
+            self.loaded.template,
+            windowed.prefixes,
+            text_first=windowed.request.text_first,
+        )
         try:
             scores = self._heads_on(batch)
         except torch.OutOfMemoryError:
@@ -157,38 +168,44 @@ class Pass:
             scores = None
         if scores is not None:
             self._count(batch)
-            yield batch, scores
+            yield scores
             return
         self.counts["halvings"] += 1
         middle = len(which) // 2
         yield from self._forward(which[:middle], windowed)
         yield from self._forward(which[middle:], windowed)
 
-    def _heads_on(self, batch: Batch) -> list[np.ndarray]:
+    def _heads_on(self, batch: Batch) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return what each head gives for a batch: the rows it read, and their scores."""
         inputs = to_device(batch, self.loaded.encoder.device)
         scored = torch.from_numpy(batch.scored).to(inputs.ids.device)
-        scores = []
+        found = []
         for annotator, head, hidden in zip(
             self.annotators, self.heads, self.encoders(inputs), strict=True
         ):
-            read = hidden if annotator.first_token else hidden[scored]
-            scores.append(head.scores(read).float().cpu().numpy())
-        return scores
+            rows = batch.windows
+            if annotator.states == "tokens":
+                rows, hidden = batch.rows, hidden[scored]
+                chosen = annotator.scored(batch.ids[batch.scored])
+                if chosen is not None:
+                    rows, hidden = rows[chosen], hidden[torch.from_numpy(chosen).to(hidden.device)]
+            found.append((rows, head.scores(hidden).float().cpu().numpy()))
+        return found
 
     def _place(
         self,
         found: np.ndarray | None,
+        rows: np.ndarray,
         part: np.ndarray,
-        batch: Batch,
         i: int,
         windows: Windows,
     ) -> np.ndarray:
         """Write the scores of a batch where their windows belong."""
-        first_token = self.annotators[i].first_token
         if found is None:
-            n_rows = len(windows) if first_token else int(windows.rows[-1])
-            found = np.empty((n_rows, part.shape[1]), dtype=np.float32)
-        found[batch.windows if first_token else batch.rows] = part
+            of_tokens = self.annotators[i].states == "tokens"
+            n_rows = int(windows.rows[-1]) if of_tokens else len(windows)
+            found = np.zeros((n_rows, part.shape[1]), dtype=np.float32)
+        found[rows] = part
         return found
 
     def _count(self, batch: Batch) -> None:

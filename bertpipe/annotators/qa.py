@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertpipe import docs
 from bertpipe.annotators.answers import find_answers
@@ -16,7 +16,7 @@ from bertpipe.annotators.passes import Request, Windowed
 from bertpipe.annotators.questions import own_questions, same_questions
 from bertpipe.annotators.spans import lists, read_characters
 from bertpipe.config import EncoderSettings
-from bertpipe.encoder.load import HeadModule, LoadedModel
+from bertpipe.encoder.load import LoadedModel
 from bertpipe.errors import ConfigError
 from bertpipe.records import QA_TYPE
 
@@ -135,7 +135,7 @@ class QaHead:
 
     def __init__(
         self,
-        module: HeadModule,
+        module: nn.Module,
         *,
         names: tuple[str, ...] | None,
         top_k: int,

@@ -1,4 +1,4 @@
-"""What the rows of a batch ask: texts behind questions."""
+"""What the rows of a batch ask: texts paired with questions or with other texts."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,13 @@ from bertpipe.batching.windows import Items
 from bertpipe.errors import DocumentError
 
 
-def same_questions(batch: pa.RecordBatch, questions: Sequence[str]) -> Request:
-    """Ask every question of every text; the items of a row are in the order of the questions."""
+def same_questions(
+    batch: pa.RecordBatch, questions: Sequence[str], *, text_first: bool = False
+) -> Request:
+    """Ask every question of every text; the items of a row are in the order of the questions.
+
+    text_first: whether the encoder reads the text before the question.
+    """
     texts, index = _distinct(batch["text"])
     has_text = index >= 0
     n_asked = len(questions)
@@ -26,6 +31,7 @@ def same_questions(batch: pa.RecordBatch, questions: Sequence[str]) -> Request:
         row_offsets=np.concatenate([[0], np.cumsum(has_text * n_asked)]),
         row_items=(index[has_text][:, None] * n_asked + np.arange(n_asked)).ravel(),
         has_text=has_text,
+        text_first=text_first,
     )
 
 
@@ -38,21 +44,38 @@ def own_questions(batch: pa.RecordBatch, field: str) -> Request:
     asked = _strings(batch[field], field)
     is_blank = pc.equal(pc.utf8_trim_whitespace(asked), "")
     asked = pc.if_else(is_blank, pa.scalar(None, asked.type), asked)
-    texts, text = _distinct(batch["text"])
-    questions, question = _distinct(asked)
-    has_item = (text >= 0) & (question >= 0)
-    pairs = text[has_item] * max(1, len(questions)) + question[has_item]
-    distinct, row_items = np.unique(pairs, return_inverse=True)
+    has_question = asked.is_valid().to_numpy(zero_copy_only=False)
+    row = np.flatnonzero(has_question)
+    return pair_request(batch["text"], asked.drop_null(), row)
+
+
+def pair_request(
+    texts: pa.Array, others: pa.Array, row: np.ndarray, *, text_first: bool = False
+) -> Request:
+    """Pair the texts of rows with other strings; equal pairs are asked once.
+
+    texts: string (n_rows,). others: string (n_pairs,), without nulls.
+    row: int64 (n_pairs,), the row whose text each is paired with, sorted; those of rows without a
+    text are left out. text_first: whether the encoder reads the text before the other.
+    """
+    known, text = _distinct(texts)
+    partners, partner = _distinct(others)
+    has_text = text >= 0
+    is_asked = has_text[row]
+    row, partner = row[is_asked], partner[is_asked]
+    n_partners = max(1, len(partners))
+    distinct, row_items = np.unique(text[row] * n_partners + partner, return_inverse=True)
     return Request(
-        texts=texts,
-        prefixes=questions,
+        texts=known,
+        prefixes=partners,
         items=Items(
-            text=(distinct // max(1, len(questions))).astype(np.int32),
-            prefix=(distinct % max(1, len(questions))).astype(np.int32),
+            text=(distinct // n_partners).astype(np.int32),
+            prefix=(distinct % n_partners).astype(np.int32),
         ),
-        row_offsets=np.concatenate([[0], np.cumsum(has_item)]),
+        row_offsets=np.searchsorted(row, np.arange(len(texts) + 1)),
         row_items=row_items,
-        has_text=text >= 0,
+        has_text=has_text,
+        text_first=text_first,
     )
 
 

@@ -51,8 +51,13 @@ def pack(
     windows: Windows,
     template: Template,
     prefixes: Tokens | None = None,
+    *,
+    text_first: bool = False,
 ) -> Batch:
-    """Write the chosen windows with their special tokens into flat arrays."""
+    """Write the chosen windows with their special tokens into flat arrays.
+
+    text_first: whether the body stands before the prefix of a pair.
+    """
     lengths = windows.lengths[which]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     ids = np.zeros(int(offsets[-1]), dtype=np.int64)
@@ -60,7 +65,7 @@ def pack(
     n_body = windows.end[which] - windows.begin[which]
     is_pair = prefixes is not None and len(which) > 0 and windows.prefix[which[0]] >= 0
     if is_pair and prefixes is not None:
-        head = _write_pair(which, prefixes, windows, template, offsets, ids, types)
+        head = _write_pair(which, prefixes, windows, template, offsets, ids, types, text_first)
     else:
         _fill(ids, offsets[:-1], template.before)
         _fill(ids, offsets[1:] - len(template.after), template.after)
@@ -91,23 +96,27 @@ def _write_pair(
     offsets: np.ndarray,
     ids: np.ndarray,
     types: np.ndarray,
+    text_first: bool,
 ) -> np.ndarray:
     """Write prefix and special tokens; return how many tokens stand before each body."""
     prefix = windows.prefix[which]
     n_prefix = prefixes.lengths[prefix]
+    n_first = windows.end[which] - windows.begin[which] if text_first else n_prefix
     start = offsets[:-1] + len(template.pair_before)
-    before, (first, second), between, after = template.pair_types
-    types[:] = second
-    types[ranges(start, start + n_prefix)] = first
+    second = start + n_first + len(template.between)
+    before, kinds, between, after = template.pair_types
+    types[:] = kinds[1]
+    types[ranges(start, start + n_first)] = kinds[0]
+    place = second if text_first else start
     source = ranges(prefixes.offsets[prefix], prefixes.offsets[prefix + 1])
-    ids[ranges(start, start + n_prefix)] = prefixes.ids[source]
-    for values, place in ((template.pair_before, ids), (before, types)):
-        _fill(place, offsets[:-1], values)
-    for values, place in ((template.between, ids), (between, types)):
-        _fill(place, start + n_prefix, values)
-    for values, place in ((template.pair_after, ids), (after, types)):
-        _fill(place, offsets[1:] - len(values), values)
-    return len(template.pair_before) + n_prefix + len(template.between)
+    ids[ranges(place, place + n_prefix)] = prefixes.ids[source]
+    for values, target in ((template.pair_before, ids), (before, types)):
+        _fill(target, offsets[:-1], values)
+    for values, target in ((template.between, ids), (between, types)):
+        _fill(target, start + n_first, values)
+    for values, target in ((template.pair_after, ids), (after, types)):
+        _fill(target, offsets[1:] - len(values), values)
+    return (start if text_first else second) - offsets[:-1]
 
 
 def _fill(place: np.ndarray, starts: np.ndarray, values: tuple[int, ...]) -> None:

@@ -79,7 +79,7 @@ class Stage:
 class Encoder:
     """A chain of stages from token ids to hidden states.
 
-    The output is (n_tokens, width), or (n_windows, width) when only first tokens are wanted.
+    The output is (n_tokens, width), or (n_windows, width) when one state a window is wanted.
     kind: `packed` or `hf`, for the report.
     """
 
@@ -139,6 +139,18 @@ def _common(a: Encoder, b: Encoder) -> tuple[str, ...]:
     """Return the keys of the stages that both encoders begin with."""
     pairs = zip(a.stages, b.stages, strict=False)
     return tuple(one.key for one, _ in takewhile(lambda pair: pair[0].key == pair[1].key, pairs))
+
+
+def pooled(encoder: Encoder, how: str) -> Encoder:
+    """Return the encoder with the `mean` or `max` of each window's states as its output."""
+
+    def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
+        assert hidden is not None
+        lengths = inputs.offsets.diff().long()
+        return torch.segment_reduce(hidden, how, lengths=lengths)
+
+    stage = Stage(f"{how}/{encoder.device}", run, torch.nn.Identity())
+    return replace(encoder, stages=(*encoder.stages, stage))
 
 
 def digest(module: torch.nn.Module) -> str:

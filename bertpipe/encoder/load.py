@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from transformers.utils import logging
 from bertpipe.batching.plan import Batch, pack
 from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
 from bertpipe.batching.windows import Items, cut
-from bertpipe.encoder.base import Encoder, SharedRun, to_device
+from bertpipe.encoder.base import Encoder, SharedRun, Stage, digest, pooled, to_device
 from bertpipe.encoder.hf import hf_encoder
 from bertpipe.encoder.packed import packed_encoder
 from bertpipe.errors import ModelError
@@ -29,31 +29,33 @@ PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
 # The packed encoder adds the same numbers in another order; more than this is another model.
 TOLERANCE = 1e-4
 TASKS = ("ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")
+# What a head reads: the states of tokens, or one a window. The last three are for bare encoders.
+STATES = ("tokens", "first", "mean", "max", "pooler")
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A model split in two: the encoder, and the head that reads its hidden states.
 
-    labels: the label of each score, in order; empty for a model without any.
+    head: maps hidden states (n, width) to logits; of a bare encoder, to themselves.
+    config: as transformers has it. labels: the label of each score, in order.
     max_length: the most tokens that a window may have, special tokens included.
     """
 
     encoder: Encoder
-    head: HeadModule
+    head: nn.Module
+    config: Any
     tokenizer: Any
     template: Template
     labels: tuple[str, ...]
     max_length: int
 
 
-def load(
-    path: Path, *, auto_class: str, first_token: bool, device: str, precision: str
-) -> LoadedModel:
+def load(path: Path, *, auto_class: str, states: str, device: str, precision: str) -> LoadedModel:
     """Load a model folder and check on a probe that encoder and head together equal the model.
 
-    auto_class: the name of the class of transformers, such as AutoModelForTokenClassification.
-    first_token: true when the head reads only the first token's hidden state.
+    auto_class: the name of the class of transformers, such as AutoModelForTokenClassification;
+    AutoModel is a bare encoder. states: which hidden states the head reads, one of `STATES`.
     """
     model = _open(path, auto_class)
     _refuse_other_task(path, auto_class, model.config)
@@ -62,14 +64,16 @@ def load(
     # transformers passes on what the tokenizer says its model was trained with.
     template = find_template(backend, has_types="token_type_ids" in tokenizer.model_input_names)
     probe = _probe(backend, template)
-    expected = _whole_model(model, probe, first_token=first_token)
-    base = model.base_model
-    head = HeadModule(model, first_token=first_token)
-    encoder = _encoder(base, head, probe, expected, device, precision)
-    config = model.config
+    base, config = model.base_model, model.config
+    if states == "pooler" and getattr(base, "pooler", None) is None:
+        raise ModelError(f"The model at {path} has no pooler; read other states: first, mean, max.")
+    expected = _whole_model(model, probe, states)
+    head = nn.Identity() if base is model else HeadModule(model, first_token=states == "first")
+    encoder = _encoder(base, head, probe, expected, states, device, precision)
     return LoadedModel(
         encoder=encoder,
         head=head.to(device),
+        config=config,
         tokenizer=backend,
         template=template,
         labels=tuple(config.id2label[i] for i in sorted(config.id2label)),
@@ -92,7 +96,7 @@ class HeadModule(nn.Module):
         """Map hidden states (n, width) to logits (n, n_scores) in fp32."""
         self.given.hidden = hidden[:, None] if self.first_token else hidden[None]
         output = self.model(input_ids=self.given.hidden.new_zeros(1, 1, dtype=torch.long))
-        return _logits(output, first_token=self.first_token)
+        return _read(output, "first" if self.first_token else "tokens")
 
 
 class _Given(nn.Module):
@@ -100,22 +104,28 @@ class _Given(nn.Module):
 
     def __init__(self, base: Any) -> None:
         super().__init__()
-        self.pooler = getattr(base, "pooler", None)
-        self.pooler_activation = getattr(base, "pooler_activation", None)
+        self.pooler = None if getattr(base, "pooler", None) is None else _Pooler(base)
         self.hidden = torch.empty(0)
 
     def forward(self, *args: object, **kwargs: object) -> BaseModelOutputWithPooling:
         del args, kwargs
-        return BaseModelOutputWithPooling(
-            last_hidden_state=self.hidden, pooler_output=self._pooled()
-        )
+        pooled = None if self.pooler is None else self.pooler(self.hidden[:, 0])
+        return BaseModelOutputWithPooling(last_hidden_state=self.hidden, pooler_output=pooled)
 
-    def _pooled(self) -> Tensor | None:
-        if self.pooler is None:
-            return None
-        if self.pooler_activation is not None:  # ALBERT's pooler is a bare linear layer
-            return self.pooler_activation(self.pooler(self.hidden[:, 0]))
-        return self.pooler(self.hidden)
+
+class _Pooler(nn.Module):
+    """The pooler of a base model, given first tokens alone."""
+
+    def __init__(self, base: Any) -> None:
+        super().__init__()
+        self.pooler = base.pooler
+        self.activation = getattr(base, "pooler_activation", None)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """Map (n_windows, width) to the same shape."""
+        if self.activation is not None:  # ALBERT's pooler is a bare linear layer
+            return self.activation(self.pooler(first))
+        return self.pooler(first[:, None])
 
 
 def _open(path: Path, auto_class: str) -> Any:
@@ -134,8 +144,12 @@ def _open(path: Path, auto_class: str) -> Any:
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"The model at {path} does not open as {auto_class}: {reason}") from error
-    if report["missing_keys"]:
-        names = ", ".join(sorted(report["missing_keys"])[:3])
+    missing = report["missing_keys"]
+    if auto_class == "AutoModel" and all(key.startswith("pooler.") for key in missing):
+        if missing:
+            model.pooler = None  # it would be random
+    elif missing:
+        names = ", ".join(sorted(missing)[:3])
         raise ModelError(
             f"The model at {path} lacks weights of {auto_class} ({names}); it was not trained for "
             "this task. Give a fine-tuned model or another component."
@@ -203,24 +217,40 @@ def window_limit(config: Any, tokenizer: Any) -> int:
 
 
 def _encoder(
-    base: Any, head: HeadModule, probe: Batch, expected: Tensor, device: str, precision: str
+    base: Any,
+    head: nn.Module,
+    probe: Batch,
+    expected: Tensor,
+    states: str,
+    device: str,
+    precision: str,
 ) -> Encoder:
     """Return the packed encoder when it computes what the model computes, else the padded one."""
-    first = head.first_token
+    first = states in ("first", "pooler")
     for make in (packed_encoder, hf_encoder):
         trial = make(base, device="cpu", precision="fp32", first_token=first)
-        if trial is None or not _agrees(trial, head, probe, expected):
+        if trial is None or not _agrees(_pooled(trial, base, states), head, probe, expected):
             continue
-        if (device, precision) == ("cpu", "fp32"):
-            return trial
         made = make(base, device=device, precision=precision, first_token=first)
         assert made is not None
-        return made
+        return _pooled(made, base, states)
     kind = base.config.model_type
     raise ModelError(
         f"A model of type {kind!r} cannot be split into an encoder and a head that reads its "
         "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or their kin."
     )
+
+
+def _pooled(encoder: Encoder, base: Any, states: str) -> Encoder:
+    """Add what makes one state a window of the encoder's states."""
+    if states in ("mean", "max"):
+        return pooled(encoder, states)
+    if states != "pooler":
+        return encoder
+    pooler = _Pooler(base).to(encoder.device)
+    key = f"{digest(pooler)}/{encoder.device}"
+    stage = Stage(key, lambda hidden, inputs: pooler(hidden), pooler)
+    return replace(encoder, stages=(*encoder.stages, stage))
 
 
 def _probe(backend: Any, template: Template) -> Batch:
@@ -231,18 +261,18 @@ def _probe(backend: Any, template: Template) -> Batch:
 
 
 @torch.inference_mode()
-def _whole_model(model: Any, probe: Batch, *, first_token: bool) -> Tensor:
-    """Return the logits of the model as transformers runs it, one window at a time."""
+def _whole_model(model: Any, probe: Batch, states: str) -> Tensor:
+    """Return the output of the model as transformers runs it, one window at a time."""
     found = []
     for start, end in pairwise(probe.offsets):
         ids = torch.from_numpy(probe.ids[start:end])[None]
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids))
-        found.append(_logits(output, first_token=first_token))
+        found.append(_read(output, states))
     return torch.cat(found)
 
 
 @torch.inference_mode()
-def _agrees(encoder: Encoder, head: HeadModule, probe: Batch, expected: Tensor) -> bool:
+def _agrees(encoder: Encoder, head: nn.Module, probe: Batch, expected: Tensor) -> bool:
     hidden = SharedRun([encoder])(to_device(probe, encoder.device))[0]
     found = head(hidden)
     if found.shape != expected.shape:
@@ -251,8 +281,17 @@ def _agrees(encoder: Encoder, head: HeadModule, probe: Batch, expected: Tensor) 
     return (found - expected).abs().max().item() <= TOLERANCE * scale
 
 
-def _logits(output: Any, *, first_token: bool) -> Tensor:
-    """Return logits (n, n_scores) of a model's output: one row a token, or a window."""
+def _read(output: Any, states: str) -> Tensor:
+    """Return logits (n, n_scores) or hidden states (n, width) of the output for one window."""
     if "start_logits" in output:
         return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
-    return output.logits if first_token else output.logits[0]
+    if "logits" in output:
+        return output.logits if states == "first" else output.logits[0]
+    if states == "pooler":
+        return output.pooler_output
+    hidden = output.last_hidden_state[0]
+    if states == "mean":
+        return hidden.mean(0, keepdim=True)
+    if states == "max":
+        return hidden.amax(0, keepdim=True)
+    return hidden[:1] if states == "first" else hidden

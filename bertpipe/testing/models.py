@@ -13,6 +13,9 @@ TASKS = {
     "ner": "AutoModelForTokenClassification",
     "classifier": "AutoModelForSequenceClassification",
     "qa": "AutoModelForQuestionAnswering",
+    "encoder": "AutoModel",
+    "fill_mask": "AutoModelForMaskedLM",
+    "next_sentence": "AutoModelForNextSentencePrediction",
 }
 IOB = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 # What real models of these architectures use.
@@ -32,17 +35,19 @@ def tiny_model(
 ) -> Path:
     """Write a model with random weights in Hugging Face layout and return its folder.
 
-    task: ner, classifier or qa. architecture: one of ARCHITECTURES. tokenizer: wordpiece, bytes or
-    unigram, made here; by default what the architecture usually has. config: further settings of
-    the model's config, such as `problem_type`.
+    task: one of TASKS; encoder is a model without a head. architecture: one of ARCHITECTURES.
+    tokenizer: wordpiece, bytes or unigram, made here; by default what the architecture usually has.
+    config: further settings of the model's config, such as `problem_type`.
     """
     import torch
     import transformers
 
     kind = tokenizer or _TOKENIZERS.get(architecture, "wordpiece")
     has_types = architecture not in ("distilbert", "roberta")
-    made = tiny_tokenizer(kind, max_length=max_length, has_types=has_types)
-    names = ("LABEL_0", "LABEL_1") if task == "qa" else labels
+    made = tiny_tokenizer(
+        kind, max_length=max_length, has_types=has_types, has_mask=task == "fill_mask"
+    )
+    names = labels if task in ("ner", "classifier") else ("LABEL_0", "LABEL_1")
     settings = transformers.AutoConfig.for_model(
         architecture,
         **_sizes(architecture, max_length),
@@ -71,8 +76,8 @@ def _spread(model: Any, n_pieces: int) -> None:
             if name.endswith("bias"):
                 parameter.normal_(std=0.1)
         outputs = model(input_ids=torch.randint(n_pieces, (32, 8)))
-        if "logits" in outputs:
-            *_, last_bias = model.parameters()
+        *_, last_bias = model.parameters()
+        if "logits" in outputs and last_bias.shape == outputs.logits.shape[-1:]:
             last_bias -= outputs.logits.flatten(0, -2).mean(0)
 
 

@@ -23,17 +23,20 @@ TOKENIZERS = tuple(_SPECIAL)
 
 
 def tiny_tokenizer(
-    kind: str, *, max_length: int = 64, has_types: bool = True
+    kind: str, *, max_length: int = 64, has_types: bool = True, has_mask: bool = False
 ) -> PreTrainedTokenizerFast:
     """Return a tokenizer that knows `TEXTS`: wordpiece, bytes or unigram.
 
-    has_types: whether it tells the model's segments.
+    has_types: whether it tells the model's segments. has_mask: whether it has a mask token.
     """
     from transformers import PreTrainedTokenizerFast
 
     special = _SPECIAL[kind]
     tokenizer = _make(kind, list(special.values()))
     tokenizer.post_processor = _post_processor(kind, tokenizer, special)
+    if has_mask:
+        special = {**special, "mask": "<mask>" if kind == "bytes" else "[MASK]"}
+        tokenizer.add_special_tokens([special["mask"]])
     names = {f"{name}_token": piece for name, piece in special.items()}
     types = ["token_type_ids"] if has_types else []
     return PreTrainedTokenizerFast(

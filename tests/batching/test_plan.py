@@ -36,25 +36,31 @@ def test_batches_run_from_long_to_short_windows_and_keep_the_order_of_equal_ones
     )
 
 
-def naive(windows: Windows, w: int, tokens: Tokens, prefixes: Tokens | None) -> tuple:
+def naive(
+    windows: Windows, w: int, tokens: Tokens, prefixes: Tokens | None, text_first: bool
+) -> tuple:
     """Return ids, types and scored positions of a window, written token by token."""
     body = tokens.ids[windows.begin[w] : windows.end[w]].tolist()
     if prefixes is None:
         return [1, *body, 2], [0] * (len(body) + 2), [0, *range(1, 1 + len(body))]
     first, last = prefixes.offsets[windows.prefix[w] : windows.prefix[w] + 2]
     prefix = prefixes.ids[first:last].tolist()
-    ids = [1, *prefix, 2, 3, *body, 4]
-    types = [5, *[6] * len(prefix), 8, 9, *[7] * len(body), 5]
-    begin = 3 + len(prefix)
+    before, after = (body, prefix) if text_first else (prefix, body)
+    ids = [1, *before, 2, 3, *after, 4]
+    types = [5, *[6] * len(before), 8, 9, *[7] * len(after), 5]
+    begin = 1 if text_first else 3 + len(prefix)
     return ids, types, [0, *range(begin, begin + len(body))]
 
 
 @given(
     st.lists(st.integers(0, 120), min_size=1, max_size=8),
     st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3),
+    st.booleans(),
     st.randoms(),
 )
-def test_a_packed_batch_equals_one_written_token_by_token(lengths, prefix_lengths, random):
+def test_a_packed_batch_equals_one_written_token_by_token(
+    lengths, prefix_lengths, text_first, random
+):
     tokens = tokens_of(lengths, 100)
     prefixes, prefix = None, None
     if prefix_lengths is not None:
@@ -63,14 +69,14 @@ def test_a_packed_batch_equals_one_written_token_by_token(lengths, prefix_length
     items = Items(np.arange(len(lengths), dtype=np.int32), prefix)
     windows = cut(tokens, items, SINGLE, max_length=40, stride=8, prefixes=prefixes)
     which = np.array(random.sample(range(len(windows)), len(windows)), dtype=np.int64)
-    batch = pack(which, tokens, windows, SINGLE, prefixes)
+    batch = pack(which, tokens, windows, SINGLE, prefixes, text_first=text_first)
     ids: list[int] = []
     types: list[int] = []
     positions: list[int] = []
     scored: list[int] = []
     rows: list[int] = []
     for w in which:
-        found = naive(windows, int(w), tokens, prefixes)
+        found = naive(windows, int(w), tokens, prefixes, text_first)
         scored += [len(ids) + i for i in found[2]]
         rows += range(windows.rows[w], windows.rows[w + 1])
         positions += range(len(found[0]))

@@ -16,7 +16,7 @@ def test_a_classifier_is_no_tagger_though_its_weights_fit(tmp_path):
         load(
             folder,
             auto_class="AutoModelForTokenClassification",
-            first_token=False,
+            states="tokens",
             device="cpu",
             precision="fp32",
         )
