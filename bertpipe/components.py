@@ -93,13 +93,16 @@ def _with_plugin(component: Component, point: EntryPoint) -> Listed:
 
 
 def _column_type(factory: Any) -> pa.DataType | None:
-    """Return the `type` of the class that a factory says it returns, if it says so."""
+    """Return the type of the column of what a factory returns, if its hint says so.
+
+    The hint is a class with a `type`, or `Annotated[Any, TYPE]` where that class is costly to load.
+    """
     try:
-        made = get_type_hints(factory).get("return")
+        made = get_type_hints(factory, include_extras=True).get("return")
     except NameError:  # a hint that only type checkers can read
         return None
-    kind = getattr(made, "type", None)
-    return kind if isinstance(kind, pa.DataType) else None
+    kinds = (getattr(made, "type", None), *getattr(made, "__metadata__", ()))
+    return next((kind for kind in kinds if isinstance(kind, pa.DataType)), None)
 
 
 def _factory_defaults(factory: str) -> Mapping[str, Any]:

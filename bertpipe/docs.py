@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spacy.training import Example
 
 VALUES, UNALIGNED = "bertpipe", "bertpipe_unaligned"
+SENTENCES = "doc.sents"  # among what an annotator reads: no column has this name
 ErrorHandler = Callable[[str, Any, list[Any], Exception], Any]
 
 
@@ -59,11 +60,29 @@ def raise_error(name: str, annotator: Any, docs: list[Any], error: Exception) ->
     raise error
 
 
+def annotate_doc(annotator: Annotator, doc: Doc) -> Doc:
+    """Annotate one Doc; the `__call__` of a component that has nothing else to do."""
+    return next(pipe(annotator, [doc], batch_size=1, handle_error=raise_error))
+
+
 def batch_of(docs: Sequence[Doc], reads: Sequence[str]) -> pa.RecordBatch:
-    """Return the columns that an annotator reads: `doc.text`, and others from `doc.user_data`."""
-    columns = {name: pa.array([doc.user_data.get(name) for doc in docs]) for name in reads}
+    """Return the columns that an annotator reads of Docs.
+
+    `text` is the Doc's, `doc.sents` its sentences where it has any; another name is looked up in
+    `doc.user_data` and among what earlier components found.
+    """
+    register()
+    columns = {name: pa.array([_read(doc, name) for doc in docs]) for name in reads}
     columns["text"] = pa.array([doc.text for doc in docs], pa.string())
     return pa.record_batch(columns)
+
+
+def _read(doc: Doc, name: str) -> Any:
+    if name == SENTENCES:
+        if not doc.has_annotation("SENT_START"):
+            return None
+        return [{"start": sent.start_char, "end": sent.end_char} for sent in doc.sents]
+    return doc.user_data.get(name, doc._.get(VALUES).get(name))
 
 
 def register() -> None:

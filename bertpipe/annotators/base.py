@@ -126,7 +126,7 @@ class BertAnnotator:
             # A fork (`nlp.pipe(n_process=2)`) has none of its parent's threads, and torch would
             # wait for them without end.
             torch.set_num_threads(1)
-        return self._own_pass.run(batch).columns[self.name]
+        return self.own_pass.run(batch).columns[self.name]
 
     def describe(self) -> dict[str, Any]:
         """Return what a run records of this component; a resumed run compares `fingerprint`.
@@ -151,7 +151,8 @@ class BertAnnotator:
         }
 
     @cached_property
-    def _own_pass(self) -> Pass:
+    def own_pass(self) -> Pass:
+        """Return the pass of this annotator alone."""
         return Pass([self])
 
     def set_annotations(self, doc: Doc, annotation: Any) -> None:
@@ -229,7 +230,7 @@ class BertAnnotator:
             self.from_bytes(content)
 
 
-_LOADED = ("folder", "loaded", "head", "_own_pass")
+_LOADED = ("folder", "loaded", "head", "own_pass")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

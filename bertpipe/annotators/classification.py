@@ -11,11 +11,12 @@ from torch import Tensor
 
 from bertpipe import docs
 from bertpipe.annotators.base import BertAnnotator, check_choice, check_range, read_config
+from bertpipe.annotators.classes import to_classes
 from bertpipe.annotators.passes import Windowed
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel
 from bertpipe.errors import ConfigError
-from bertpipe.records import CLASSIFICATION_TYPE, SCORES_TYPE
+from bertpipe.records import CLASSIFICATION_TYPE
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -141,7 +142,7 @@ class ClassifierHead:
         self._labels = pa.array(labels, pa.string())
         self._function = function
         self._pooling = pooling
-        self._top_k = min(top_k, len(labels))
+        self._top_k = top_k
         self._threshold = threshold
 
     def scores(self, hidden: Tensor) -> Tensor:
@@ -156,37 +157,14 @@ class ClassifierHead:
         offsets = windowed.windows.offsets
         has_window = np.diff(offsets) > 0
         pooled = pool(scores, offsets[:-1][has_window], self._pooling)
-        values = self._to_arrow(pooled)
-        indices = np.cumsum(has_window) - 1
-        return values.take(pa.array(indices, mask=~has_window))
-
-    def _to_arrow(self, scores: np.ndarray) -> pa.Array:
-        """Return the classes of scores (n, n_labels); labels with equal scores keep their order."""
-        order = np.argsort(-scores, axis=1, kind="stable")
-        ranked = np.take_along_axis(scores, order, axis=1)
-        best, best_score = order[:, 0], ranked[:, 0]
-        top, top_scores = order[:, : self._top_k], ranked[:, : self._top_k]
-        if self._threshold is None:
-            chosen = np.zeros(order.shape, dtype=bool)
-            chosen[:, 0] = True
-        else:
-            chosen = ranked >= self._threshold
-        pairs = pa.StructArray.from_arrays(
-            [self._names(top.ravel()), pa.array(top_scores.ravel())],
-            fields=list(SCORES_TYPE.value_type),
+        names = self._labels.take(pa.array(np.tile(np.arange(self.n_scores), len(pooled))))
+        return to_classes(
+            names,
+            pooled.ravel(),
+            has_window * self.n_scores,
+            top_k=self._top_k,
+            threshold=self._threshold,
         )
-        columns = [
-            self._names(best),
-            pa.array(best_score),
-            _lists(
-                chosen.sum(1), self._names(order[chosen]), CLASSIFICATION_TYPE.field("labels").type
-            ),
-            _lists(np.full(len(top), self._top_k), pairs, SCORES_TYPE),
-        ]
-        return pa.StructArray.from_arrays(columns, fields=list(CLASSIFICATION_TYPE))
-
-    def _names(self, labels: np.ndarray) -> pa.Array:
-        return self._labels.take(pa.array(labels))
 
 
 def pool(scores: np.ndarray, firsts: np.ndarray, pooling: str) -> np.ndarray:
@@ -200,8 +178,3 @@ def pool(scores: np.ndarray, firsts: np.ndarray, pooling: str) -> np.ndarray:
         return np.maximum.reduceat(scores, firsts)
     counts = np.diff(np.append(firsts, len(scores)))
     return np.add.reduceat(scores, firsts) / counts[:, None].astype(scores.dtype)
-
-
-def _lists(counts: np.ndarray, values: pa.Array, kind: pa.DataType) -> pa.Array:
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -94,6 +94,9 @@ def _create_through_spacy(component: Component, encoder: EncoderSettings) -> Ann
             f"Component {component.name!r} is not an annotator: the factory {component.factory!r} "
             "makes a component of spaCy without a column; use it in a pipeline of spaCy."
         )
+    own = getattr(made, "encoder", None)
+    if isinstance(own, EncoderSettings):  # spaCy leaves the hub to the environment
+        made.encoder = replace(own, offline=encoder.offline)
     return made  # type: ignore[return-value]
 
 

@@ -1,6 +1,7 @@
 """The factories under which spaCy finds the components; importing this loads no model code.
 
-Settings are flat, as in a block of a run's config, with the same defaults.
+Settings are flat, as in a block of a run's config, with the same defaults. A plug-in's factory has
+`**ENCODER` among its defaults and hands those settings to `encoder_settings`.
 """
 
 from dataclasses import asdict
@@ -57,7 +58,7 @@ def bert_ner(
         name,
         model=model,
         revision=revision,
-        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
         aggregation=aggregation,
         alignment_mode=alignment_mode,
         spans_key=spans_key,
@@ -106,7 +107,7 @@ def bert_classifier(
         name,
         model=model,
         revision=revision,
-        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
         labels=labels,
         multi_label=multi_label,
         function=function,
@@ -154,7 +155,7 @@ def bert_qa(
         name,
         model=model,
         revision=revision,
-        encoder=_encoder(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
         questions=questions,
         question_field=question_field,
         top_k=top_k,
@@ -163,7 +164,7 @@ def bert_qa(
     )
 
 
-def _encoder(
+def encoder_settings(
     device: str,
     precision: str,
     batch_tokens: int | None,

@@ -230,7 +230,9 @@ def _statistics(windowed: Windowed) -> pa.RecordBatch:
     row = np.repeat(np.arange(len(request.row_offsets) - 1), np.diff(request.row_offsets))
     n_rows = len(request.row_offsets) - 1
     n_tokens, n_windows, truncated = (np.zeros(n_rows, dtype=np.int32) for _ in range(3))
-    np.maximum.at(n_tokens, row, windowed.tokens.lengths[request.items.text][items].astype("int32"))
+    # Items of a row are one text several times, or its parts.
+    joined = np.maximum if request.row_spans is None else np.add
+    joined.at(n_tokens, row, windowed.tokens.lengths[request.items.text][items].astype("int32"))
     np.add.at(n_windows, row, np.diff(windows.offsets)[items].astype("int32"))
     np.maximum.at(truncated, row, windows.truncated[items].astype("int32"))
     missing = ~request.has_text

@@ -70,7 +70,7 @@ def _check_docs(annotator: Annotator, batch: pa.RecordBatch, values: list[Any]) 
     rows = batch.to_pylist()
     made = [nlp.make_doc(row["text"]) for row in rows]
     for doc, row in zip(made, rows, strict=True):
-        doc.user_data.update({name: row[name] for name in annotator.reads if name != "text"})
+        doc.user_data.update({name: row[name] for name in row if name != "text"})
     found = list(docs.pipe(annotator, made, batch_size=5, handle_error=docs.raise_error))
     kept = [doc._.bertpipe.get(annotator.name) for doc in found]
     assert same(kept, values), "doc._.bertpipe differs from the column"

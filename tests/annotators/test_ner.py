@@ -153,7 +153,7 @@ def test_equal_texts_of_a_batch_are_annotated_once(tiny):
     found = annotate(annotator, ["Angela met Barack.", "In Berlin.", "Angela met Barack.", None])
     assert found[0] == found[2] != found[1]
     assert found[3] is None
-    assert annotator._own_pass.counts["windows"] == 2
+    assert annotator.own_pass.counts["windows"] == 2
 
 
 def test_the_space_before_a_word_is_no_part_of_an_entity(tiny):
