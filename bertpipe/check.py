@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotators.create import create
+from bertpipe.annotators.create import create_all
 from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus
 from bertpipe.errors import ConfigError
@@ -77,7 +77,7 @@ def check(corpus: Sequence[str], *, config: RunConfig, n_documents: int = N_SAMP
     Raises:
         UsageError: What `run` would raise for the same corpus and config, the output folder aside.
     """
-    annotators: list[Any] = [create(component, config.encoder) for component in config.components]
+    annotators: list[Any] = list(create_all(config))
     opened = open_configured(corpus, config)
     schema = output_schema(opened.schema, {each.name: each.type for each in annotators})
     sample, is_whole = read_sample(opened, n_documents)

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 
 import pyarrow as pa
 
 from bertpipe import __version__
+from bertpipe.annotators.code import import_code
 from bertpipe.annotators.create import BUILT_IN, load_plugin, package_of, plugin_points
 from bertpipe.config import Component, block_names, load_config
 from bertpipe.encoder.resolve import resolve
@@ -52,16 +54,23 @@ class Listed:
 def list_components(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> list[Listed]:
-    """Return the blocks of the config, and after them the plug-ins that have no block.
+    """Return the blocks of the config, and after them the factories that have no block.
 
-    A plug-in that cannot be imported and a model that is not there are a `problem` of their own
-    component and of no other.
+    Those are of plug-ins and of the run's file of code. A plug-in that cannot be imported and a
+    model that is not there are a `problem` of their own component and of no other.
     """
     points = plugin_points()
-    blocks = load_config(path, block_names(path), overrides).components
-    used = {component.factory for component in blocks}
-    plugins = [Component(_short(name), name) for name in sorted(points) if name not in used]
-    return [_listed(component, points) for component in (*blocks, *plugins)]
+    config = load_config(path, block_names(path), overrides)
+    coded = {} if config.code is None else _factories_in(import_code(config.code))
+    used = {component.factory for component in config.components}
+    others = [Component(_short(name), name) for name in sorted(points.keys() - coded.keys() - used)]
+    own = [Component(name, name) for name in coded if name not in used]
+    return [
+        _of_code(each, coded[each.factory], Path(str(config.code)).name)
+        if each.factory in coded
+        else _listed(each, points)
+        for each in (*config.components, *others, *own)
+    ]
 
 
 def _short(factory: str) -> str:
@@ -80,6 +89,21 @@ def _listed(component: Component, points: Mapping[str, EntryPoint]) -> Listed:
     return _with_plugin(component, points[component.factory])
 
 
+def _factories_in(module: ModuleType) -> dict[str, Any]:
+    """Return the factories that a module has registered in spaCy, by name."""
+    from spacy.language import Language
+    from spacy.util import registry
+
+    metas = Language._factory_meta.items()
+    known = {meta.factory: registry.factories.get(key) for key, meta in metas}
+    return {name: made for name, made in known.items() if made.__module__ == module.__name__}
+
+
+def _of_code(component: Component, factory: Any, file: str) -> Listed:
+    listed = Listed(component.name, component.factory, file, "", type=_type_name(factory))
+    return _with_model(listed, {**_factory_defaults(component.factory), **component.settings})
+
+
 def _with_plugin(component: Component, point: EntryPoint) -> Listed:
     package, _, version = package_of(point).rpartition(" ")
     listed = Listed(component.name, component.factory, package, version)
@@ -87,9 +111,13 @@ def _with_plugin(component: Component, point: EntryPoint) -> Listed:
         factory = load_plugin(point)
     except ConfigError as error:
         return replace(listed, problem=str(error))
-    kind = _column_type(factory)
-    listed = replace(listed, type=None if kind is None else str(kind))
+    listed = replace(listed, type=_type_name(factory))
     return _with_model(listed, {**_factory_defaults(point.name), **component.settings})
+
+
+def _type_name(factory: Any) -> str | None:
+    kind = _column_type(factory)
+    return None if kind is None else str(kind)
 
 
 def _column_type(factory: Any) -> pa.DataType | None:

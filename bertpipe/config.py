@@ -86,11 +86,12 @@ class Component:
 class RunConfig:
     """All that decides what a run reads and writes; JSON both ways through to_dict and from_dict.
 
-    commit_every: seconds. workers: None is one for each device.
+    commit_every: seconds. workers: None is one for each device. code: a Python file with factories.
     """
 
     components: tuple[Component, ...]
     encoder: EncoderSettings = EncoderSettings()
+    code: str | None = None
     text_field: str = "text"
     id_field: str = "id"
     format: str | None = None

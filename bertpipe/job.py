@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bertpipe.annotators.code import code_digest
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.encoder.resolve import resolve
@@ -61,6 +62,8 @@ def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, A
         LINES: config.lines,
         RELATIVE_TO: config.relative_to,
     }
+    if config.code is not None:
+        items["code"] = code_digest(config.code)
     for component, described in zip(config.components, components, strict=True):
         items[f"component {component.name}"] = {
             "factory": component.factory,

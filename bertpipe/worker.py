@@ -29,7 +29,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotators.create import create
+from bertpipe.annotators.create import create_all
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import BertpipeError, WriteError
@@ -88,7 +88,7 @@ class Worker:
     def start(self, message: Message) -> None:
         """Load the annotators and say what they are."""
         config = RunConfig.from_dict(message["config"])
-        annotators = [create(component, config.encoder) for component in config.components]
+        annotators = create_all(config)
         self.stages = Stages(annotators, text_field=message["text_field"])
         self.send({"type": "ready", "components": [describe(each) for each in annotators]})
 
@@ -174,24 +174,28 @@ def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
     """Count the rows, tokens, errors and labels of an annotated chunk."""
     errors = annotated.column(ERROR)
     rows = annotated.select([SOURCE, ERROR]).filter(errors.is_valid()).to_pylist()
+    counted = ((name, count_labels(annotated.column(name))) for name in names)
     return {
         "n_rows": annotated.num_rows,
         "n_tokens": pc.sum(annotated.column(N_TOKENS)).as_py() or 0,
         "errors": Counter(row[ERROR]["type"] for row in rows),
         "examples": {row[ERROR]["type"]: located(**row) for row in reversed(rows)},
-        "labels": {name: count_labels(annotated.column(name)) for name in names},
+        "labels": {name: counts for name, counts in counted if counts is not None},
     }
 
 
-def count_labels(column: pa.Array) -> dict[str, int]:
-    """Count the labels of a column of structs or of lists of structs; of answers, the questions."""
+def count_labels(column: pa.Array) -> dict[str, int] | None:
+    """Count the labels of a column of structs or of lists of structs; of answers, the questions.
+
+    None is for a type without labels.
+    """
     if pa.types.is_list(column.type):
         column = column.flatten()
     if not pa.types.is_struct(column.type):
-        return {}
+        return None
     names = [name for name in ("label", "question") if column.type.get_field_index(name) >= 0]
     if not names:
-        return {}
+        return None
     counted = pc.struct_field(column, names[0]).drop_null().value_counts()
     return {each["values"]: each["counts"] for each in counted.to_pylist()}
 

@@ -17,9 +17,10 @@ def test_the_listed_type_is_the_type_of_the_class(factory):
     assert BUILT_IN_TYPES[factory] == getattr(import_module(module), name).type
 
 
-def test_listing_needs_no_heavy_library():
+def test_listing_what_is_built_in_needs_no_heavy_library():
     code = (
-        "import sys; from bertpipe.components import list_components; list_components();"
+        "import sys; from bertpipe import components; components.plugin_points = dict;"
+        "components.list_components();"
         "print({'torch', 'transformers', 'spacy'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code]

@@ -11,7 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from bertpipe.annotator import Annotator
-from bertpipe.config import Component, EncoderSettings, default_tree
+from bertpipe.annotators.code import import_code
+from bertpipe.config import Component, EncoderSettings, RunConfig, default_tree
 from bertpipe.errors import BertpipeError, ConfigError
 from bertpipe.settings import check_names, check_types, unknown
 
@@ -24,6 +25,13 @@ BUILT_IN: Mapping[str, str] = {
     "bert_classifier": "bertpipe.annotators.classification:BertClassifier",
     "bert_qa": "bertpipe.annotators.qa:BertQa",
 }
+
+
+def create_all(config: RunConfig) -> list[Annotator]:
+    """Return the annotators of a run, with its file of code imported."""
+    if config.code is not None:
+        import_code(config.code)
+    return [create(component, config.encoder) for component in config.components]
 
 
 def create(component: Component, encoder: EncoderSettings) -> Annotator:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bertpipe.cli.options import as_overrides, component_options, encoder_options
+from bertpipe.cli.options import as_overrides, code_option, component_options, encoder_options
 
 DEFAULT_COMPONENTS = ("ner", "sentiment")
 
@@ -17,6 +17,7 @@ DEFAULT_COMPONENTS = ("ner", "sentiment")
 @click.command("annotate", epilog='Example: bertpipe annotate "Ada Lovelace loved London."')
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @component_options
+@code_option
 @encoder_options
 @click.pass_obj
 def annotate_command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bertpipe.cli.components import short_type
-from bertpipe.cli.options import component_options, corpus_options, read_config
+from bertpipe.cli.options import code_option, component_options, corpus_options, read_config
 from bertpipe.cli.text import counted, size, table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command("check", epilog="Example: bertpipe check reviews.jsonl --components ner,sentiment")
 @click.argument("corpus", nargs=-1, required=True, metavar="CORPUS...")
 @component_options
+@code_option
 @corpus_options
 @click.option("--offline", is_flag=True, default=None, help="Never look for a model on the hub.")
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bertpipe.cli.options import as_overrides, code_option
 from bertpipe.cli.text import table
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ HEADER = ("NAME", "FACTORY", "PACKAGE", "MODEL", "COLUMN")
     metavar="FILE",
     help="List the blocks of this .cfg file as well.",
 )
+@code_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with model folders and labels.")
 @click.pass_obj
 def components_command(
-    overrides: Mapping[str, Any], /, config_path: Path | None, *, as_json: bool
+    overrides: Mapping[str, Any], /, config_path: Path | None, *, code: str | None, as_json: bool
 ) -> None:
     """List the components that can be run.
 
@@ -38,7 +40,7 @@ def components_command(
     """
     from bertpipe.components import list_components
 
-    listed = list_components(config_path, overrides)
+    listed = list_components(config_path, as_overrides(overrides, {"code": code}))
     if as_json:
         values = [component.to_dict() for component in listed]
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))

@@ -42,6 +42,10 @@ component_options = _group(
     ),
 )
 
+code_option = click.option(
+    "--code", metavar="FILE", help="Import this Python file, whose factories can be components."
+)
+
 corpus_options = _group(
     click.option("--format", metavar="NAME", help="Read every file as txt, jsonl, csv, tsv ..."),
     click.option("--lines", is_flag=True, default=None, help="Each line of a txt is a document."),

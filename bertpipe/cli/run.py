@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bertpipe.cli.options import (
+    code_option,
     component_options,
     corpus_options,
     encoder_options,
@@ -50,6 +51,7 @@ def _parse_tolerance(
     help="Folder for the output.  [default: NAME.annotated in the current folder]",
 )
 @component_options
+@code_option
 @corpus_options
 @encoder_options
 @click.option("--workers", type=click.IntRange(0), metavar="N", help="0 works in this process.")

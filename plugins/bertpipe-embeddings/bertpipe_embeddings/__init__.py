@@ -1,0 +1,1 @@
+"""Vectors for documents, windows or sentences, as a plug-in of bertpipe."""
