@@ -40,6 +40,8 @@ def run(
     limit: int | None = None,
     overwrite: bool = False,
     retry_errors: bool = False,
+    changed: str | None = None,
+    final: bool = False,
     on_error: str = "record",
     max_errors: str | int | None = None,
     **settings: Any,
@@ -49,6 +51,8 @@ def run(
     settings: those of the `[run]` block, such as `workers=2` or `precision="fp32"`.
     overrides: settings by dotted name, such as `{"components.ner.aggregation": "first"}`.
     retry_errors: compute the rows in error again first.
+    changed: "recompute" or "ignore" a source that is no longer what its rows were made from.
+    final: count the last line of a growing file though it does not end.
     on_error: "record", or "fail" to end at the first row in error. max_errors: a number or a share
     such as "1%" of the rows of the output that may be in error; with more the run ends early.
 
@@ -65,6 +69,8 @@ def run(
         limit=limit,
         overwrite=overwrite,
         retry=retry_errors,
+        changed=changed,
+        final=final,
         tolerance=tolerance(on_error, max_errors),
     )
 

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +34,7 @@ from bertpipe.output.schema import output_schema
 from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
 from bertpipe.report import Progress, Report, Tally
 from bertpipe.retry import retry_errors
+from bertpipe.rewrite import recompute_stale
 from bertpipe.stopping import StopSignal
 from bertpipe.tolerance import Tolerance, commonest
 from bertpipe.worker import Message
@@ -50,6 +51,8 @@ def run(
     limit: int | None = None,
     overwrite: bool = False,
     retry: bool = False,
+    changed: str | None = None,
+    final: bool = False,
     tolerance: Tolerance | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -57,8 +60,10 @@ def run(
 
     Every input record becomes exactly one row. `limit` stops after that many records of the corpus.
     `overwrite` replaces an output made with other settings. `retry` first computes the rows in
-    error again. `tolerance` says how many rows of the output, those of earlier runs included, may
-    be in error; None is any number.
+    error again. `changed` says what to do with a source that is no longer what its rows were made
+    from: `recompute` or `ignore`; None refuses it. `final` counts the last line of a growing file
+    though it does not end. `tolerance` says how many rows of the output, those of earlier runs
+    included, may be in error; None is any number.
 
     Raises:
         UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
@@ -87,12 +92,22 @@ def run(
             recorded=recorded(pool, components),
         )
         columns = output_schema(opened.schema, column_types(components))
-        ledger = Ledger.open(output, job, columns, sources=opened.sources, overwrite=overwrite)
+        ledger = Ledger.open(
+            output,
+            job,
+            columns,
+            sources=opened.sources,
+            overwrite=overwrite,
+            changed=changed,
+            final=final,
+        )
         with closing(ledger):
             _refuse_second_input(ledger)
+            opened = replace(opened, sources=ledger.sources)
+            n_recomputed = recompute_stale(pool, ledger, opened)
             n_retried = retry_errors(pool, ledger, opened) if retry else 0
             loop = _Loop(pool, ledger, opened, components, progress, started, tolerance)
-            loop.n_retried = n_retried
+            loop.n_recomputed, loop.n_retried = n_recomputed, n_retried
             loop.prepare(config)
             return loop.run(limit)
 
@@ -137,7 +152,8 @@ class _Loop:
         self.started = started
         self.ready = time.monotonic()
         self.told = 0.0
-        self.n_retried = 0
+        self.done = ledger.done
+        self.n_recomputed = self.n_retried = 0
         self.n_before = ledger.n_rows_done
         self.n_errors_before = ledger.errors.total()
 
@@ -159,7 +175,7 @@ class _Loop:
         if self._has_too_many_errors():
             raise self._limit_error()
         chunks = iterate_chunks(
-            self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.ledger.done, limit=limit
+            self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.done, limit=limit
         )
         with StopSignal() as stop:
 
@@ -236,7 +252,7 @@ class _Loop:
     def _share_read(self) -> float | None:
         """Return how much of the corpus is read, or was done and is not read again, by size."""
         n_bytes = self.corpus.n_bytes
-        complete = {name for name, done in self.ledger.done.items() if done.complete}
+        complete = {name for name, done in self.done.items() if done.complete}
         n_skipped = sum(source.size for source in self.corpus.sources if source.name in complete)
         return min(1.0, (self.corpus.n_bytes_read + n_skipped) / n_bytes) if n_bytes else None
 
@@ -248,7 +264,9 @@ class _Loop:
             errors_by_type=dict(self.ledger.errors),
             examples=self.tally.examples,
             n_new=self.tally.n_rows,
+            n_recomputed=self.n_recomputed,
             n_retried=self.n_retried,
+            sources=self.ledger.changes.to_dict(),
             n_tokens=self.tally.n_tokens,
             labels=self.tally.top_labels(),
             seconds=time.monotonic() - self.ready,

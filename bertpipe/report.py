@@ -36,7 +36,9 @@ class Report:
     """What a run did, and what the whole output holds.
 
     n_rows, n_errors, errors_by_type: of the whole output, earlier runs included.
-    n_new: rows annotated by this run. n_retried: rows in error that it computed again.
+    n_new: rows annotated by this run. n_recomputed: rows that it computed again because their
+    source changed. n_retried: rows in error that it computed again.
+    sources: names of those that have grown or changed, are gone, or have a last line unfinished.
     examples: one message of each type of error.
     labels: how often each component found each label, in this run.
     n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
@@ -48,7 +50,9 @@ class Report:
     errors_by_type: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     n_new: int = 0
+    n_recomputed: int = 0
     n_retried: int = 0
+    sources: dict[str, list[str]] = field(default_factory=dict)
     n_tokens: int = 0
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0

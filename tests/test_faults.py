@@ -159,8 +159,7 @@ def test_input_that_changes_while_it_is_read_ends_the_run(corpus, tmp_path):
     output, file = tmp_path / "out", corpus / "b.jsonl"
 
     def change() -> None:
-        with file.open("a") as stream:
-            stream.write('{"text": "one more"}\n')
+        file.write_bytes(file.read_bytes()[::-1])
 
     with (
         after_first_part(output, change),
@@ -168,6 +167,20 @@ def test_input_that_changes_while_it_is_read_ends_the_run(corpus, tmp_path):
     ):
         run(corpus, output, seconds=0.2)
     assert len(set(rows(output))) == len(rows(output)) > 0
+
+
+def test_lines_appended_while_a_file_is_read_are_left_for_the_next_run(corpus, tmp_path):
+    output, file = tmp_path / "out", corpus / "b.jsonl"
+
+    def append() -> None:
+        with file.open("a") as stream:
+            stream.write('{"text": "one more"}\n')
+
+    with after_first_part(output, append):
+        run(corpus, output, seconds=0.2)
+    before = len(rows(output))
+    run(corpus, output)
+    assert len(set(rows(output))) == len(rows(output)) == before + 1
 
 
 def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):

@@ -30,6 +30,7 @@ ORDER = (
     "stages",
     "worker",
     "pool",
+    "rewrite",
     "retry",
     "job",
     "stopping",

@@ -58,6 +58,12 @@ def _parse_tolerance(
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N records.")
 @click.option("--overwrite", is_flag=True, help="Replace an output of other settings.")
 @click.option("--retry-errors", is_flag=True, help="Compute the rows in error again first.")
+@click.option(
+    "--changed",
+    type=click.Choice(("recompute", "ignore")),
+    help="What to do with a file that changed since.  [default: stop]",
+)
+@click.option("--final", is_flag=True, help="A growing file's last line counts without its end.")
 @click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
 @click.option(
     "--allow-errors",
@@ -93,6 +99,8 @@ def run_command(
     limit: int | None,
     overwrite: bool,
     retry_errors: bool,
+    changed: str | None,
+    final: bool,
     allow_errors: Tolerance,
     on_error: str,
     max_errors: Tolerance | None,
@@ -119,6 +127,8 @@ def run_command(
             limit=limit,
             overwrite=overwrite,
             retry=retry_errors,
+            changed=changed,
+            final=final,
             tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
             progress=line,
         )

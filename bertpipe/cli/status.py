@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bertpipe.cli.summary import shorten
-from bertpipe.cli.text import counted, size, table
+from bertpipe.cli.text import counted, names, size, table
 
 if TYPE_CHECKING:
     from bertpipe.output.status import Status
-
-N_NAMES = 3
 
 
 @click.command("status", epilog="Example: bertpipe status reviews.annotated")
@@ -49,20 +47,15 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
         yield f"  {kind}", f"{n_errors:,}{shorten(found.examples.get(kind))}"
     yield "sources", f"{found.n_sources_complete:,} complete{_partly(found)}"
     if found.damaged:
-        yield "damaged", _names(found.damaged)
+        yield "damaged", names(found.damaged)
     if found.n_staged:
         yield "overwrite", f"{counted(found.n_staged, 'row')} of an unfinished one"
     yield from _origin(found)
 
 
 def _partly(found: Status) -> str:
-    names = found.sources_partly_done
-    return f", {len(names):,} partly done ({_names(list(names))})" if names else ""
-
-
-def _names(names: list[str] | tuple[str, ...]) -> str:
-    n_more = len(names) - N_NAMES
-    return ", ".join(names[:N_NAMES]) + (f" and {n_more:,} more" if n_more > 0 else "")
+    partly = found.sources_partly_done
+    return f", {len(partly):,} partly done ({names(list(partly))})" if partly else ""
 
 
 def _origin(found: Status) -> Iterator[tuple[str, str]]:

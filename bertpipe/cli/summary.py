@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertpipe.cli.text import counted, duration, rate, table
+from bertpipe.cli.text import counted, duration, names, rate, table
 
 if TYPE_CHECKING:
     from bertpipe.report import Report
@@ -19,6 +19,7 @@ def summarise(report: Report) -> Iterator[str]:
     """Yield the lines that tell what a run did and how to look at it."""
     yield _headline(report)
     yield from table(_rows(report))
+    yield from _sources(report)
     if report.skipped:
         yield f"Skipped {counted(len(report.skipped), 'file')} of unknown extension."
     yield query(report)
@@ -26,11 +27,27 @@ def summarise(report: Report) -> Iterator[str]:
 
 def _headline(report: Report) -> str:
     rows = counted(report.n_rows, "row")
-    if not report.n_new and not report.n_retried:
+    if not (report.n_new or report.n_retried or report.n_recomputed):
         return f"Nothing to do: {report.output} holds all {rows}."
     new = f", {report.n_new:,} of them new" if 0 < report.n_new < report.n_rows else ""
     retried = f"; {report.n_retried:,} in error computed again" if report.n_retried else ""
     return f"{report.output} holds {rows}{new}{retried}."
+
+
+def _sources(report: Report) -> Iterator[str]:
+    """Yield a line for what is not as it was when the rows were made."""
+    found = report.sources
+    if report.n_recomputed:
+        yield f"Computed {counted(report.n_recomputed, 'row')} of changed lines and files again."
+    if found.get("ignored"):
+        n_ignored = counted(len(found["ignored"]), "changed source")
+        yield f"Left the rows of {n_ignored} as they are: {names(found['ignored'])}."
+    if found.get("gone"):
+        n_gone = counted(len(found["gone"]), "source")
+        yield f"Kept the rows of {n_gone} that are gone: {names(found['gone'])}."
+    if found.get("unfinished"):
+        lines = counted(len(found["unfinished"]), "unfinished last line")
+        yield f"Left {lines} for the next run; --final takes it: {names(found['unfinished'])}."
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:

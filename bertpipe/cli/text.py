@@ -40,3 +40,9 @@ def size(n_bytes: int) -> str:
 def rate(amount: float, noun: str) -> str:
     """Return a speed as `8,100 tokens/s`, or `4.6 docs/s` where a whole number says too little."""
     return f"{amount:,.0f} {noun}/s" if amount >= 10 else f"{amount:.1f} {noun}/s"
+
+
+def names(found: Sequence[str], *, n_shown: int = 3) -> str:
+    """Return some names, and how many more there are: `a, b, c and 7 more`."""
+    n_more = len(found) - n_shown
+    return ", ".join(found[:n_shown]) + (f" and {n_more:,} more" if n_more > 0 else "")

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import pyarrow as pa
 
 from bertpipe.corpus import delimited, jsonl, parquet, text
+from bertpipe.corpus.growth import check_unchanged
 from bertpipe.corpus.layout import (
     MAX_DOCUMENT_CHARS,
     Head,
@@ -19,11 +20,12 @@ from bertpipe.corpus.layout import (
 )
 from bertpipe.corpus.runs import Span
 from bertpipe.corpus.sources import FORMAT_OF_EXTENSION, FORMATS, Source, find_sources
-from bertpipe.corpus.streams import check_unchanged, reading
+from bertpipe.corpus.streams import reading
 from bertpipe.errors import CorpusError
 from bertpipe.records import OWN_COLUMNS
 
-# Each of these modules has `head(source, settings, budget)` and `read(source, layout, span)`.
+# Each of these modules has `head(source, settings, budget)`, `read(source, layout, span)` and
+# `count(source, settings)`.
 _READERS: Mapping[str, ModuleType] = {
     "txt": text,
     "jsonl": jsonl,
@@ -89,6 +91,13 @@ class Corpus:
                 yield from batches
         check_unchanged(source)
 
+    def count(self, source: Source) -> int:
+        """Return how many records a source has, reading it to its end but parsing none."""
+        with reading(source):
+            n_records: int = _READERS[source.format].count(source, self.layout.settings)
+        check_unchanged(source)
+        return n_records
+
 
 def open_corpus(
     paths: Sequence[str],
@@ -122,7 +131,14 @@ def open_corpus(
         source.meter.n_bytes = 0  # the heads were read, but no document yet
         if source.stdin is not None:
             source.stdin.forget()
+    sources = tuple(replace(source, grows=_can_grow(source, settings)) for source in sources)
     return Corpus(sources, skipped, Layout(settings, schema, keep is None))
+
+
+def _can_grow(source: Source, settings: Settings) -> bool:
+    """Tell whether lines can be appended to a file so that its records stay what they are."""
+    has_lines = settings.has_lines or source.format not in ("txt", "parquet")
+    return has_lines and source.compression is None and source.stdin is None
 
 
 def _known_format(name: str | None) -> str | None:

@@ -15,6 +15,7 @@ from bertpipe.corpus.streams import is_unicode, read_lines
 from bertpipe.errors import CorpusError
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_END_OF_DATA = "unexpected end of data"  # what the csv module says of a quote that is not closed
 
 
 def head(source: Source, settings: Settings, budget: HeadBudget) -> Head:
@@ -38,6 +39,21 @@ def read(source: Source, layout: Layout, span: Span) -> Iterator[pa.RecordBatch]
     for run in wanted_runs(records, span):
         parsed = [_parse(names, raw, layout.settings) for raw in run.records]
         yield to_batch(layout, source, run.first_row, parsed, run.line)
+
+
+def count(source: Source, settings: Settings) -> int:
+    """Return how many records there are behind the header."""
+    return max(sum(1 for _ in _records(source, settings)) - 1, 0)
+
+
+def ends_within_quotes(source: Source) -> bool:
+    """Tell whether the file ends before a quote is closed: what comes next may close it."""
+    unclosed = (
+        raw.content.message
+        for raw in _records(source, Settings())
+        if isinstance(raw.content, Bad) and raw.content.type == "InvalidCSV"
+    )
+    return any(_END_OF_DATA in message for message in unclosed)
 
 
 def _column_names(source: Source, header: Raw, settings: Settings) -> list[str]:

@@ -42,6 +42,11 @@ def read(source: Source, layout: Layout, span: Span) -> Iterator[pa.RecordBatch]
         yield to_batch(layout, source, run.first_row, parsed, run.line)
 
 
+def count(source: Source, settings: Settings) -> int:
+    """Return how many records there are."""
+    return sum(1 for _ in _records(source, settings))
+
+
 def _records(source: Source, settings: Settings) -> Iterator[Raw]:
     lines = read_lines(source, max_line_bytes=settings.max_record_bytes)
     is_first = source.format == "json"

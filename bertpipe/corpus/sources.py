@@ -35,6 +35,8 @@ class Source:
 
     `name` is what goes into `_source.path`; `inner` is the path below the folder that was given,
     which identifies a text file to its owner. Standard input has the path `-`, no size, no time.
+    `grows` says that lines may be appended. `last_line_end` is set where only the bytes before it
+    are to be read, because the line after them is not finished.
     """
 
     name: str
@@ -45,8 +47,15 @@ class Source:
     compression: str | None = None
     inner: str = ""
     partitions: Mapping[str, str | None] = field(default_factory=dict)
+    grows: bool = False
+    last_line_end: int | None = None
     stdin: StandardInput | None = field(default=None, compare=False, repr=False)
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+
+    @property
+    def end(self) -> int:
+        """Return how many bytes of the file are read."""
+        return self.size if self.last_line_end is None else self.last_line_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -16,6 +17,8 @@ import pyarrow as pa
 from bertpipe.errors import CorpusError
 
 if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
     from bertpipe.corpus.sources import Source
 
 BLOCK_BYTES = 1 << 20
@@ -32,27 +35,43 @@ def is_unicode(text: str) -> bool:
 
 
 class Meter:
-    """How far a source has been read: n_bytes of its file on disk."""
+    """How far a source has been read: n_bytes of its file on disk; the hash of its first n_hashed.
 
-    n_bytes = 0
+    The hash is None for a file that is not read from its first byte on, such as Parquet.
+    """
+
+    def __init__(self) -> None:
+        self.n_bytes = self.n_hashed = 0
+        self.hash: Hash | None = None
 
 
 class _MeteredFile(io.FileIO):
-    """A file that keeps a meter at the place where it is read."""
+    """A file that ends where its source does, and keeps a meter at the place where it is read."""
 
-    def __init__(self, path: str, meter: Meter) -> None:
-        super().__init__(path, "rb")
-        self._meter = meter
+    def __init__(self, source: "Source") -> None:
+        super().__init__(source.path, "rb")
+        self._end = source.end
+        self._meter = source.meter
+        self._meter.n_hashed, self._meter.hash = 0, hashlib.sha256()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        block = super().read(size)
-        self._meter.n_bytes = self.tell()
+        n_left = max(self._end - self.tell(), 0)
+        block = super().read(n_left if size is None or size < 0 else min(size, n_left))
+        self._count(block)
         return block
 
     def readinto(self, buffer: Any, /) -> int:
-        n_bytes = super().readinto(buffer)
-        self._meter.n_bytes = self.tell()
+        n_left = max(self._end - self.tell(), 0)
+        part = memoryview(buffer).cast("B")[:n_left]
+        n_bytes = super().readinto(part)
+        self._count(part[:n_bytes])
         return n_bytes
+
+    def _count(self, block: bytes | memoryview) -> None:
+        if self._meter.hash is not None:
+            self._meter.hash.update(block)
+            self._meter.n_hashed += len(block)
+        self._meter.n_bytes = self.tell()
 
 
 class ByteStream(Protocol):
@@ -113,7 +132,7 @@ def open_stream(source: "Source") -> ByteStream:
     if source.stdin is not None:
         source.stdin.rewind()
         return source.stdin
-    file = _MeteredFile(source.path, source.meter)
+    file = _MeteredFile(source)
     if source.compression is None:
         return file
     openers: dict[str, Callable[[Any], ByteStream]] = {
@@ -184,18 +203,3 @@ def reading(source: "Source") -> Iterator[None]:
             f"{source.name} cannot be read to its end ({error}); mend, replace or leave out the"
             " file."
         ) from error
-
-
-def check_unchanged(source: "Source") -> None:
-    """Raise `CorpusError` when a file is no longer the one that was found."""
-    if source.stdin is not None:
-        return
-    try:
-        stat = os.stat(source.path)
-    except FileNotFoundError as error:
-        raise CorpusError(f"{source.name} is gone; put it back and run again.") from error
-    if (stat.st_size, stat.st_mtime_ns) != (source.size, source.mtime_ns):
-        raise CorpusError(
-            f"{source.name} changed while it was read ({source.size} bytes then, {stat.st_size}"
-            " now); run again when nothing writes to it."
-        )

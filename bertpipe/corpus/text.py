@@ -31,6 +31,11 @@ def read(source: Source, layout: Layout, span: Span) -> Iterator[pa.RecordBatch]
         yield to_batch(layout, source, run.first_row, parsed, run.line)
 
 
+def count(source: Source, settings: Settings) -> int:
+    """Return how many documents there are."""
+    return sum(1 for _ in _records(source, settings))
+
+
 def _records(source: Source, settings: Settings) -> Iterator[Raw]:
     """Yield the lines numbered from 1, or the whole file as number 0."""
     max_bytes = settings.max_record_bytes

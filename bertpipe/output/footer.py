@@ -5,7 +5,7 @@ Parquet protects pages with checksums but not the footer, so a second key holds 
     format_version   of everything below and of the column types
     job              what has to be equal in all parts of a folder, see `Job`
     recorded         versions, device and the like: kept, not compared
-    sources          {name: [size in bytes, modification time in ns]} of the files concerned
+    sources          {name: [size in bytes, modification time in ns, bytes covered, their SHA-256]}
     slices           [[source, first row, end row, is the source's last row among them], ...]
     errors           {type: number of rows whose `_error` has that type}
     content          [bytes before the indexes and the footer, their SHA-256]
@@ -34,10 +34,15 @@ _SHOWN_CHARS = 80
 
 
 class Stamp(NamedTuple):
-    """The state of a source: size in bytes and modification time in nanoseconds."""
+    """The state of a source: size in bytes and modification time in nanoseconds.
+
+    covered: how many bytes from the first on the rows depend on. digest: their SHA-256, if known.
+    """
 
     size: int
     mtime_ns: int
+    covered: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True)

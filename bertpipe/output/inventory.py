@@ -1,15 +1,17 @@
 """What lies in an output folder, and whether a job may go on with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from bertpipe.errors import OutputError
+from bertpipe.output.changes import Changes
 from bertpipe.output.files import BOOKKEEPING, entries, move
-from bertpipe.output.footer import Job, Part, Stamp, differences, is_foreign, read_part
-from bertpipe.output.parquet import PART_NAME, SUFFIX
+from bertpipe.output.footer import Job, Part, differences, is_foreign, read_part
+from bertpipe.output.parquet import PART_NAME, SUFFIX, part_name
 from bertpipe.output.schema import as_stored
 
 DAMAGED = "damaged"
@@ -81,29 +83,44 @@ def refuse_other_job(folder: Path, part: Part, job: Job, schema: pa.Schema) -> N
         raise _refusal(folder, "has other columns", found)
 
 
-def changed_sources(part: Part, stamps: Mapping[str, Stamp]) -> list[str]:
-    """Return the sources of a part that are no longer as they were when it was written."""
-    return [name for name, stamp in part.stamps.items() if name in stamps and stamps[name] != stamp]
+def decide(folder: Path, changes: Changes, changed: str | None) -> Changes:
+    """Return the changes to go on with, for what the user says of sources that have changed.
 
-
-def refuse_changed(folder: Path, names: Iterable[str]) -> None:
-    """Raise OutputError naming sources that have changed since their rows were written, if any."""
-    found = list(names)
-    if found:
-        more = f" and {len(found) - _N_NAMED} more" if len(found) > _N_NAMED else ""
+    Raises:
+        OutputError: There are such sources and nothing is said of them.
+    """
+    if changed is None and changes.changed:
         raise OutputError(
-            f"{', '.join(found[:_N_NAMED])}{more} changed in size or time since rows of it were"
-            f" written to {folder}; use --overwrite to compute all rows again, or give another"
-            " --output."
+            f"{_named(changes.changed)} changed since rows of it were written to {folder}; compute"
+            " these rows again with --changed recompute, leave them as they are with --changed"
+            " ignore, or give another --output."
         )
+    return changes.without_changed() if changed == "ignore" else changes
 
 
-def is_current(part: Part, job: Job, schema: pa.Schema, stamps: Mapping[str, Stamp]) -> bool:
-    """Tell whether a part is what the job would write now for sources that are all there."""
+def right_name(part: Part) -> Part:
+    """Give a part the name that its slices ask for, where a kill came before its last renaming."""
+    wanted = part.path.with_name(part_name(part.slices))
+    if part.path == wanted or wanted.exists() or not PART_NAME.fullmatch(part.path.name):
+        return part
+    move(part.path, wanted)
+    return replace(part, path=wanted)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
+    return ", ".join(names[:_N_NAMED]) + more
+
+
+def is_current(part: Part, job: Job, schema: pa.Schema, now: Mapping[str, tuple[int, int]]) -> bool:
+    """Tell whether a part is what the job would write now for sources that are all there.
+
+    now: their sizes and times.
+    """
     return (
         part.job_hash == job.hash
         and part.schema.equals(as_stored(schema))
-        and all(stamps.get(name) == stamp for name, stamp in part.stamps.items())
+        and all(now.get(name) == stamp[:2] for name, stamp in part.stamps.items())
     )
 
 

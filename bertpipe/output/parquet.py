@@ -47,17 +47,19 @@ class TemporaryPart:
     name: str
     n_rows: int
     slices: tuple[Slice, ...]
+    stamps: Mapping[str, Stamp]
 
     def to_json(self) -> dict[str, Any]:
         """Return what goes over a pipe."""
         slices = [astuple(slice_) for slice_ in self.slices]
-        return {"path": self.path, "name": self.name, "n_rows": self.n_rows, "slices": slices}
+        return {**vars(self), "slices": slices}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Return what `to_json` was called on."""
         slices = tuple(Slice(*values) for values in value["slices"])
-        return cls(value["path"], value["name"], value["n_rows"], slices)
+        stamps = {name: Stamp(*each) for name, each in value["stamps"].items()}
+        return cls(value["path"], value["name"], value["n_rows"], slices, stamps)
 
 
 class PartWriter:
@@ -119,7 +121,8 @@ class PartWriter:
         self._sink.close()
         sync_file(self._path)
         slices = tuple(self._slices)
-        return TemporaryPart(str(self._path), part_name(slices), self.n_rows, slices)
+        name = part_name(slices)
+        return TemporaryPart(str(self._path), name, self.n_rows, slices, dict(self._stamps))
 
     def abandon(self) -> None:
         """Leave nothing behind, also after a write that failed."""

@@ -110,7 +110,7 @@ def _parts(folder: Path) -> Iterator[tuple[Path, Part | None]]:
 def _coverage(found: Iterable[Part]) -> dict[str, SourceDone]:
     coverage = Coverage()
     for part in found:
-        coverage.add(part.path, part.slices)
+        coverage.add(part.path, part.slices, part.stamps)
     return coverage.done()
 
 

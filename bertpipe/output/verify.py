@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from bertpipe.corpus import Source, SourceDone, open_corpus
 from bertpipe.corpus.sources import STANDARD_INPUT, find_sources
 from bertpipe.errors import BusyError, OutputError
+from bertpipe.output.changes import compare
 from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import BOOKKEEPING, LOCK, sha256
 from bertpipe.output.footer import LINES, RELATIVE_TO, Job, Part, Stamp, differences, read_part
@@ -52,7 +53,7 @@ def verify(
     """Read every page of an output and hold it against its footers and against the sources.
 
     Without `paths` the sources are looked for where they were; with them every record of that
-    corpus has to have its row. Of a source that has rows only size and time are compared.
+    corpus has to have its row. A source of another size or time is compared by its bytes.
 
     Raises:
         OutputError: The folder is no output of ours. BusyError: a run is at work in it.
@@ -71,7 +72,7 @@ def verify(
         findings += _missing_rows(name, each)
     stamps = {name: stamp for part in found for name, stamp in part.stamps.items()}
     now = _sources(found, stamps, paths, format)
-    findings += _changed(stamps, now)
+    findings += _changed(found, now.values())
     if found:
         findings += _left_out(found[0].job, now, done)
     return Verification(
@@ -145,7 +146,7 @@ def _coverage(found: Iterable[Part], findings: list[str]) -> dict[str, SourceDon
     coverage = Coverage()
     for part in found:
         try:
-            coverage.add(part.path, part.slices)
+            coverage.add(part.path, part.slices, part.stamps)
         except OutputError as error:
             findings.append(str(error))
     return coverage.done()
@@ -187,14 +188,12 @@ def _sources(
     return {source.name: source for source in sources}
 
 
-def _changed(stamps: Mapping[str, Stamp], now: Mapping[str, Source]) -> Iterator[str]:
-    for name, stamp in stamps.items():
-        source = now.get(name)
-        if source and Stamp(source.size, source.mtime_ns) != stamp:
-            yield (
-                f"{name} changed in size or time since its rows were written ({stamp.size:,} bytes"
-                f" then, {source.size:,} now); run again with --overwrite."
-            )
+def _changed(found: Sequence[Part], now: Iterable[Source]) -> Iterator[str]:
+    changes = compare(found, [replace(source, grows=True) for source in now])
+    for name in changes.changed:
+        yield f"{name} changed since its rows were written; run again with --changed recompute."
+    for name in changes.grown:
+        yield f"{name} has grown since its rows were written; run again to compute what is new."
 
 
 def _left_out(job: Job, now: Mapping[str, Source], done: Mapping[str, SourceDone]) -> Iterator[str]:

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from bertpipe.corpus.chunks import Slice, SourceDone
 from bertpipe.errors import OutputError
 from bertpipe.output.coverage import Coverage
+from bertpipe.output.footer import Stamp
 
 A, B = Path("out/a.parquet"), Path("out/b.parquet")
+STAMPS = {name: Stamp(10, 20, 10) for name in "xy"}
 SLICES = st.lists(
     st.tuples(st.sampled_from("xy"), st.integers(0, 30), st.integers(1, 6)).map(
         lambda each: Slice(each[0], each[1], each[1] + each[2])
@@ -19,8 +21,8 @@ SLICES = st.lists(
 
 def test_adjacent_ranges_are_joined_and_gaps_stay():
     coverage = Coverage()
-    coverage.add(A, [Slice("x", 5, 9), Slice("x", 0, 5)])
-    coverage.add(B, [Slice("x", 12, 20, is_last=True), Slice("y", 3, 4)])
+    coverage.add(A, [Slice("x", 5, 9), Slice("x", 0, 5)], STAMPS)
+    coverage.add(B, [Slice("x", 12, 20, is_last=True), Slice("y", 3, 4)], STAMPS)
     assert coverage.done() == {
         "x": SourceDone(((0, 9), (12, 20)), complete=True),
         "y": SourceDone(((3, 4),), complete=False),
@@ -29,9 +31,9 @@ def test_adjacent_ranges_are_joined_and_gaps_stay():
 
 def test_an_overlap_names_both_parts_and_the_rows():
     coverage = Coverage()
-    coverage.add(A, [Slice("x", 0, 5)])
+    coverage.add(A, [Slice("x", 0, 5)], STAMPS)
     with pytest.raises(OutputError, match=r"out/b\.parquet and out/a\.parquet .* 4 to 7 of x"):
-        coverage.add(B, [Slice("x", 4, 8)])
+        coverage.add(B, [Slice("x", 4, 8)], STAMPS)
 
 
 @given(SLICES)
@@ -42,9 +44,9 @@ def test_coverage_equals_a_set_of_rows(slices):
         new = {(slice_.source, row) for row in range(slice_.first_row, slice_.end_row)}
         if rows & new:
             with pytest.raises(OutputError):
-                coverage.add(A, [slice_])
+                coverage.add(A, [slice_], STAMPS)
         else:
-            coverage.add(A, [slice_])
+            coverage.add(A, [slice_], STAMPS)
             rows |= new
     done = {
         (source, row)

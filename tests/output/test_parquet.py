@@ -160,7 +160,7 @@ def test_labels_have_dictionaries_and_texts_no_statistics(
 
 def test_a_part_that_is_not_as_announced_is_not_committed(part, out, schema):
     temporary = part(out, Slice("a.jsonl", 0, 3))
-    wrong = TemporaryPart(temporary.path, temporary.name, 4, temporary.slices)
+    wrong = TemporaryPart(temporary.path, temporary.name, 4, temporary.slices, {})
     with pytest.raises(OutputError, match="does not hold the 4 rows"):
         commit_part(out, wrong, schema=schema)
     with pytest.raises(OutputError, match="columns"):

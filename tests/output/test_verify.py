@@ -115,7 +115,16 @@ def test_a_source_that_changed_is_found_and_one_that_is_gone_is_named(out, corpu
     found = verify(out)
     assert found.gone == (str(corpus / "a.jsonl"),)
     assert len(found.findings) == 1
-    assert "b.jsonl changed in size or time" in found.findings[0]
+    assert "b.jsonl has grown since its rows were written" in found.findings[0]
+
+
+def test_a_source_that_was_only_touched_is_no_finding_and_another_content_is(out, corpus):
+    os.utime(corpus / "a.jsonl")
+    assert verify(out).findings == ()
+    content = (corpus / "a.jsonl").read_text()
+    (corpus / "a.jsonl").write_text(content.replace("a 3 ", "a 4 "))
+    (finding,) = verify(out).findings
+    assert finding.startswith(f"{corpus / 'a.jsonl'} changed since its rows were written")
 
 
 def test_a_file_without_rows_is_found_when_the_corpus_is_given(out, corpus):
@@ -138,7 +147,7 @@ def test_relative_sources_are_found_where_they_were(corpus, tmp_path, regex_plug
     components = [f"numbers={regex_plugin}"]
     api.run(corpus, output=output, components=components, workers=0, relative_to=str(tmp_path))
     assert verify(output).gone == ()
-    os.utime(corpus / "a.jsonl")
+    (corpus / "a.jsonl").write_text("")
     assert "corpus/a.jsonl changed" in findings(output)
 
 
