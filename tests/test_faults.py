@@ -159,7 +159,7 @@ def test_input_that_changes_while_it_is_read_ends_the_run(corpus, tmp_path):
     output, file = tmp_path / "out", corpus / "b.jsonl"
 
     def change() -> None:
-        file.write_bytes(file.read_bytes()[::-1])
+        os.truncate(file, 1_000)
 
     with (
         after_first_part(output, change),
@@ -179,7 +179,7 @@ def test_lines_appended_while_a_file_is_read_are_left_for_the_next_run(corpus, t
     with after_first_part(output, append):
         run(corpus, output, seconds=0.2)
     before = len(rows(output))
-    run(corpus, output)
+    run(corpus, output, seconds=0.2)
     assert len(set(rows(output))) == len(rows(output)) == before + 1
 
 

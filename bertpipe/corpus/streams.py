@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import lzma
-import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator

@@ -35,7 +35,8 @@ class Changes:
     """The sources as they are now, and the names of those that are not as they were.
 
     sources: in their order, each ending before a last line that is still being written. grown:
-    those with more than the parts cover. unfinished: those with such a line, which is left for the next run.
+    those with more than the parts cover. unfinished: those with such a line, which is left for the
+    next run. ignored: those that have changed and whose rows stay as they are.
     """
 
     sources: tuple[Source, ...]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 
@@ -6,6 +7,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from bertpipe.corpus import open_corpus
 from bertpipe.corpus.chunks import Slice, SourceDone
 from bertpipe.errors import BusyError, OutputError
 from bertpipe.output.ledger import Ledger, recorded_job
@@ -218,6 +220,11 @@ def test_bookkeeping_holds_no_parquet(filled):
     assert list((filled / "_bertpipe").rglob("*.parquet*")) == []
 
 
-def test_workers_get_the_state_of_the_sources_of_a_chunk(opened, source):
-    stamps = opened().stamps([A1, A2])
-    assert stamps["a.jsonl"][:2] == (source("a").size, source("a").mtime_ns)
+def test_workers_get_the_state_of_the_sources_of_a_chunk_as_far_as_they_were_read(opened, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "1"}\n')
+    corpus = open_corpus([str(path)])
+    list(corpus.read(corpus.sources[0]))
+    stamps = opened(sources=corpus.sources).stamps([Slice(str(path), 0, 1)])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert stamps == {str(path): (14, path.stat().st_mtime_ns, 14, digest)}

@@ -64,7 +64,7 @@ def test_people_can_read_the_footer(writer, batch):
     writer.write(batch([Slice("a.jsonl", 0, 1)]), [Slice("a.jsonl", 0, 1)], STAMPS)
     footer = json.loads(pq.read_metadata(writer.close().path).metadata[b"bertpipe"])
     assert footer["job"]["fingerprint"]["precision"] == "fp32"
-    assert footer["sources"] == {"a.jsonl": [10, 20]}
+    assert footer["sources"] == {"a.jsonl": [10, 20, 0, ""]}
     assert footer["recorded"] == {"versions": {"torch": "2.13"}}
 
 
