@@ -1,27 +1,71 @@
 """`bertpipe train CONFIG`: fine-tune a model as a recipe says."""
 
-from functools import partial
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+
+from bertpipe.cli.bar import TrainingBar
+from bertpipe.errors import StoppedError
 
 
 @click.command(
     "train",
-    epilog="Example: bertpipe train configs/train/en_ner_mini.cfg --paths.data DATA",
+    epilog="Example: bertpipe train recipe.cfg --paths.train reviews.csv --training.epochs 4",
 )
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="CONFIG")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
+@click.option("--overwrite", is_flag=True, help="Train anew, whatever the output folder holds.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
-def train_command(context: click.Context, recipe: Path, *, resume: bool) -> None:
+def train_command(context: click.Context, recipe: Path, *, overwrite: bool, quiet: bool) -> None:
     """Fine-tune a model as the recipe CONFIG says.
 
-    Settings of the recipe are changed by pairs such as --paths.train FILE or --training.epochs=3.
+    The recipe is a .cfg file that names the data, the model to begin with and the output folder.
+    Any of its settings can be changed by a pair such as --training.epochs 4.
+
+    The output folder opens in `bertpipe run`, transformers and spaCy, and holds a model card and
+    the learning curves. Run the same command again to go on where a training was stopped.
     """
+    from bertpipe.training.run import run_recipe
     from bertpipe.training.settings import read_settings
 
     settings = read_settings(recipe, context.obj)
-    # torch and transformers take seconds to load: only for a recipe that can be read.
-    from bertpipe.training.run import run_recipe
+    bar = TrainingBar(is_terminal=sys.stderr.isatty())
+    try:
+        run_recipe(
+            settings,
+            command=command_line(recipe, context.obj),
+            overwrite=overwrite,
+            report=_keep_quiet if quiet else bar.say,
+            progress=None if quiet else bar,
+        )
+    except KeyboardInterrupt as error:
+        raise StoppedError(
+            signal.SIGINT, "Stopped; the same command goes on from the last checkpoint."
+        ) from error
+    finally:
+        bar.close()
 
-    run_recipe(settings, recipe=recipe, resume=resume, report=partial(click.echo, err=True))
+
+def command_line(recipe: Path, overrides: Mapping[str, Any]) -> str:
+    """Return the command that trains the same; paths of this machine are words in capitals."""
+    pairs = [f"--{name}={_shown(name, value)}" for name, value in overrides.items()]
+    name = recipe.name if recipe.is_absolute() else str(recipe)
+    return shlex.join(["bertpipe", "train", name, *pairs])
+
+
+def _shown(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return name.rpartition(".")[2].upper() if Path(value).is_absolute() else value
+
+
+def _keep_quiet(line: str) -> None:
+    del line

@@ -1,21 +1,32 @@
 """Find and open the encoder that a training starts from."""
 
 import importlib.util
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertpipe.errors import ModelError
+from bertpipe.encoder.resolve import resolve
+from bertpipe.errors import ConfigError
+from bertpipe.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+DROPOUTS = {
+    "dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout"),
+    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
+}
 LEFTOVERS = ("max_length", "stride", "truncation_strategy", "pad_to_multiple_of", "is_local")
 
 
 def resolve_base(name: str) -> Path:
-    """Return the folder of the base: a path, or an installed package that holds a model."""
+    """Return the folder of the base: a path, an installed package that holds a model, or the hub's.
+
+    Raises:
+        ModelError: It is nothing of these.
+    """
     if (Path(name) / "config.json").is_file():
         return Path(name)
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
@@ -23,10 +34,7 @@ def resolve_base(name: str) -> Path:
         for weights in sorted(Path(root).rglob("*.safetensors")):
             if (weights.parent / "tokenizer.json").is_file():
                 return weights.parent
-    raise ModelError(
-        f"The base {name!r} is neither a model folder nor an installed package that holds one: "
-        "set paths.base."
-    )
+    return resolve(name).path
 
 
 def task_base(name: str, task: str) -> Path:
@@ -39,6 +47,23 @@ def task_base(name: str, task: str) -> Path:
         return own
     others = sorted(config.parent for config in Path(name).glob("*/config.json"))
     return others[0] if others else resolve_base(name)
+
+
+def dropout_settings(folder: Path, loop: LoopSettings) -> dict[str, float]:
+    """Return the dropouts that a recipe sets, under the names that the base's config has."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = {}
+    for setting, names in DROPOUTS.items():
+        value = getattr(loop, setting)
+        if value is None:
+            continue
+        name = next((name for name in names if name in config), None)
+        if name is None:
+            raise ConfigError(
+                f"training.{setting} is set, but the base {folder} has no such thing."
+            )
+        found[name] = value
+    return found
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":

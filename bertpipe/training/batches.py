@@ -1,8 +1,13 @@
-"""Length-grouped batches of windows, bounded by tokens, from one or several tasks."""
+"""Length-grouped batches of windows from one or several tasks.
+
+A batch is what one step of the optimizer learns from. It goes through the device in pieces of at
+most so many tokens, which decide memory and speed and leave the step as it is.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +33,25 @@ def plan(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
     A window longer than the budget stands alone.
     """
     batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+    for index in by_length(lengths):
         if batches and (len(batches[-1]) + 1) * lengths[index] <= budget:
             batches[-1].append(index)
         else:
             batches.append([index])
     return batches
+
+
+def group(lengths: Sequence[int], *, size: int) -> list[list[int]]:
+    """Group indices by length into batches of at most `size`, equal in number but for one."""
+    n_batches = math.ceil(len(lengths) / size)
+    order = by_length(lengths)
+    bounds = [len(order) * i // n_batches for i in range(n_batches + 1)] if order else []
+    return [order[start:end] for start, end in pairwise(bounds)]
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """Return the indices from the shortest to the longest."""
+    return sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
 
 
 def draw(size: int, *, passes: float, random: Random) -> list[int]:
@@ -45,13 +63,21 @@ def draw(size: int, *, passes: float, random: Random) -> list[int]:
 class TaskBatches:
     """A batch sampler: lists of (task, window) whose order and make-up depend on seed and epoch.
 
+    A batch has at most `size` windows; without a size it has as many as fit `budget` tokens.
     The number of batches is planned for all epochs at the start, so that the schedule knows it.
     """
 
     def __init__(
-        self, tasks: Mapping[str, Sequence[Portion]], *, budget: int, seed: int, epochs: int
+        self,
+        tasks: Mapping[str, Sequence[Portion]],
+        *,
+        size: int | None,
+        budget: int,
+        seed: int,
+        epochs: int,
     ) -> None:
-        self.tasks, self.budget, self.seed, self.epoch = tasks, budget, seed, 0
+        self.tasks, self.size, self.budget = tasks, size, budget
+        self.seed, self.epoch = seed, 0
         self.length = max(len(self._batches(epoch)) for epoch in range(epochs))
 
     def __len__(self) -> int:
@@ -74,8 +100,12 @@ class TaskBatches:
             random.shuffle(chosen)
             # Neighbours in length differ from epoch to epoch only by this noise.
             lengths = [length + random.randrange(4) for _, length in chosen]
-            for batch in plan(lengths, budget=self.budget):
-                batches.append([(task, chosen[i][0]) for i in batch])
+            found = (
+                plan(lengths, budget=self.budget)
+                if self.size is None
+                else group(lengths, size=self.size)
+            )
+            batches += [[(task, chosen[i][0]) for i in batch] for batch in found]
         random.shuffle(batches)
         return batches
 
@@ -106,10 +136,17 @@ class TaskFeatures(Dataset[tuple[str, Feature]]):
         return task, self.features[task][index]
 
 
-def collate(items: Sequence[tuple[str, Feature]], *, pad_id: int) -> dict[str, Any]:
-    """Pad the windows of one batch; all are of one task, whose name goes along."""
+def collate(items: Sequence[tuple[str, Feature]], *, pad_id: int, budget: int) -> dict[str, Any]:
+    """Return the task of a batch and its padded pieces of at most `budget` tokens each."""
     features = [feature for _, feature in items]
-    return {"task": items[0][0], **inputs(features, pad_id=pad_id), **targets(features)}
+    pieces = [
+        [features[i] for i in piece]
+        for piece in plan([len(feature.ids) for feature in features], budget=budget)
+    ]
+    return {
+        "task": items[0][0],
+        "pieces": [{**inputs(piece, pad_id=pad_id), **targets(piece)} for piece in pieces],
+    }
 
 
 def inputs(features: Sequence[Feature], *, pad_id: int) -> dict[str, "torch.Tensor"]:

@@ -1,31 +1,36 @@
 """The model card: what was trained, on what, how, how well, and where it fails."""
 
+import dataclasses
+import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bertpipe.training.settings import TaskSettings, TrainSettings
+from bertpipe.report import versions
+from bertpipe.training.curves import PICTURE, TABLE
+from bertpipe.training.hardware import describe_hardware
+from bertpipe.training.settings import Source, TaskSettings, TrainSettings
 
-Figures = Mapping[str, Mapping[str, float]]
+if TYPE_CHECKING:
+    from bertpipe.training.loop import Trained
+
 SCORES = "## Scores\n"
+OPTIONS = ("text_field", "pair_field", "label_field", "join_words", "limit")  # of evaluate
 
 
 def write_card(
-    folder: Path,
-    *,
-    settings: TrainSettings,
-    task: TaskSettings,
-    figures: Figures,
-    n_records: Mapping[str, int],
-    command: str,
+    folder: Path, task: TaskSettings, *, settings: TrainSettings, trained: "Trained", command: str
 ) -> None:
-    """Write `folder/README.md` from the recipe and the scores."""
+    """Write `folder/README.md` from the recipe and what the training gave."""
     card = task_card(settings, task.name)
     sections = {
-        "Data": [*items(card.get("data", ())), *data_lines(task, n_records)],
-        "Licence": [str(card.get("licence", "not stated"))],
-        "Recipe": ["```", command, "```", "", loop_line(settings, card)],
-        "Scores": list(score_table(figures)),
+        "Data": [*items(card.get("data", ())), *data_lines(task, trained)],
+        "Licence": [str(card.get("licence", "Not stated."))],
+        "Recipe": [*fenced([command]), *recipe_table(settings, task, card, trained)],
+        "Training": training_lines(trained),
+        "Scores": list(score_table(trained.scores[task.name])),
+        "Check the scores": fenced(evaluate_commands(folder, settings, task)),
         "Limits": items(card.get("limits", ("Not stated.",))),
     }
     text = [f"# {card.get('title', folder.name)}", ""]
@@ -40,7 +45,7 @@ def task_card(settings: TrainSettings, task: str) -> Mapping[str, Any]:
     return {**settings.card, **(own if isinstance(own, Mapping) else {})}
 
 
-def put_scores(folder: Path, figures: Figures) -> None:
+def put_scores(folder: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
     """Replace the scores in `folder/README.md`."""
     path = folder / "README.md"
     before, heading, after = path.read_text(encoding="utf-8").partition(SCORES)
@@ -54,28 +59,91 @@ def items(values: Iterable[str]) -> list[str]:
     return [f"- {value}" for value in values]
 
 
-def data_lines(task: TaskSettings, n_records: Mapping[str, int]) -> list[str]:
+def fenced(lines: Iterable[str]) -> list[str]:
+    """Return lines as a block of code with an empty line behind it."""
+    return ["```sh", *lines, "```", ""]
+
+
+def data_lines(task: TaskSettings, trained: "Trained") -> list[str]:
     """Return a line for each data file: its records and how often an epoch reads them."""
-    return [
+    read = [
         f"- `{name}` ({task.train[name].path.name}): {n:,} records, "
         f"{task.train[name].passes:g} times an epoch"
-        for name, n in n_records.items()
+        for name, n in trained.n_records[task.name].items()
+    ]
+    scored = [
+        f"- `{name}` ({task.dev[name].path.name}): {n:,} records, never trained on"
+        for name, n in trained.n_dev[task.name].items()
+    ]
+    return [*read, *scored]
+
+
+def recipe_table(
+    settings: TrainSettings, task: TaskSettings, card: Mapping[str, Any], trained: "Trained"
+) -> list[str]:
+    """Return the settings as a table, those that were left open as they were chosen."""
+    loop = {**dataclasses.asdict(settings.training), **dataclasses.asdict(trained.chosen)}
+    values = {
+        "base": card.get("base", f"`{Path(settings.base).name}`"),
+        **{name: getattr(task, name) for name in ("kind", "max_length", "stride")},
+        **{name: value for name, value in loop.items() if value is not None},
+    }
+    return [row(["setting", "value"]), row(["---"] * 2), *map(row, values.items())]
+
+
+def training_lines(trained: "Trained") -> list[str]:
+    """Return size, time, place and versions of the training, and its curves."""
+    minutes, seconds = divmod(round(trained.seconds), 60)
+    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return [
+        f"- {trained.n_learning:,} of {trained.n_parameters:,} parameters learned.",
+        f"- The best checkpoint, which this is: step {trained.best_step:,} of {trained.n_steps:,}.",
+        f"- {minutes} min {seconds} s on {describe_hardware()}.",
+        f"- Versions: {found}.",
+        "",
+        f"![Loss and scores by step]({PICTURE})",
+        "",
+        f"The same as a table: [{TABLE}]({TABLE}).",
     ]
 
 
-def loop_line(settings: TrainSettings, card: Mapping[str, Any]) -> str:
-    """Return the recipe's main settings as a sentence."""
-    loop = settings.training
-    base = card.get("base", f"`{Path(settings.base).name}`")
-    frozen = "nothing" if loop.freeze_layers in (None, 0) else loop.freeze_layers
-    return (
-        f"Base: {base}; {loop.epochs:g} epochs, learning rate {loop.learning_rate:g}, "
-        f"batches of {loop.batch_tokens} tokens, weight decay {loop.weight_decay:g}, "
-        f"warm-up {loop.warmup:.0%}, frozen layers: {frozen}, seed {loop.seed}."
-    )
+def evaluate_commands(folder: Path, settings: TrainSettings, task: TaskSettings) -> list[str]:
+    """Return the command that scores the model on each dev file."""
+    rename = [part for pair in task.rename.items() for part in ("--rename", "=".join(pair))]
+    commands = []
+    for source in task.dev.values():
+        words = ["bertpipe", "evaluate", shown(folder, settings), shown(source.path, settings)]
+        words += [f"--max-length={source.max_length or task.max_length}", f"--stride={task.stride}"]
+        commands.append(shlex.join([*words, *source_options(source), *rename]))
+    return commands
 
 
-def score_table(figures: Figures) -> Iterable[str]:
+def source_options(source: Source) -> list[str]:
+    """Return what says how a file is read, where it is not read as usual."""
+    usual = {field.name: field.default for field in dataclasses.fields(source)}
+    options = []
+    for name, value in dataclasses.asdict(source).items():
+        if name in ("path", "passes", "max_length") or value == usual[name]:
+            continue
+        option = name.replace("_", "-") if name in OPTIONS else f"data.{name}"
+        options.append(f"--{option}={value if isinstance(value, str) else json.dumps(value)}")
+    return options
+
+
+def shown(path: Path, settings: TrainSettings) -> str:
+    """Return a path as a reader elsewhere can use it: an absolute one by the name of its folder.
+
+    What [paths] calls `data` is DATA.
+    """
+    if not path.is_absolute():
+        return str(path)
+    for name, value in settings.paths.items():
+        if path.is_relative_to(value):
+            return str(Path(name.upper()) / path.relative_to(value))
+    return path.name
+
+
+def score_table(figures: Mapping[str, Mapping[str, float]]) -> Iterable[str]:
     """Yield a table of data files by figures, four digits each."""
     names = list(next(iter(figures.values()), {}))
     yield row(["data", *names])

@@ -4,14 +4,34 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from bertpipe.errors import ConfigError
-from bertpipe.settings import interpolate, merge, nest, read_cfg
+from bertpipe.settings import (
+    check_block,
+    check_names,
+    check_types,
+    interpolate,
+    merge,
+    nest,
+    read_cfg,
+    to_seconds,
+)
 
 Kind = Literal["token_classification", "text_classification", "question_answering"]
 KINDS = ("token_classification", "text_classification", "question_answering")
 PARTS = ("all", "train", "held_out")
+ABOVE_ZERO = (
+    "epochs",
+    "learning_rate",
+    "batch_size",
+    "batch_tokens",
+    "max_grad_norm",
+    "evaluations",
+    "patience",
+)
+SHARES = ("weight_decay", "warmup", "dropout", "attention_dropout", "label_smoothing")
+SECTIONS = ("paths", "training", "tasks", "card")
 T = TypeVar("T")
 
 
@@ -52,18 +72,33 @@ class LoopSettings:
     """How the weights are changed."""
 
     epochs: float = 3.0
-    learning_rate: float = 5e-5
-    batch_tokens: int = 2048
-    accumulate: int = 1  # batches per step of the optimizer
-    weight_decay: float = 0.01
+    learning_rate: float | None = None  # None: by the size of the model
+    batch_size: int | None = 32  # windows per step; None: as many as fit batch_tokens
+    batch_tokens: int | None = None  # through the device at once, padding counted; None: by device
+    weight_decay: float = 0.01  # of matrices; biases and layer norms have none
     warmup: float = 0.1  # share of all steps
     max_grad_norm: float = 1.0
     dropout: float | None = None  # None keeps the base's
     attention_dropout: float | None = None
     freeze_layers: int | Literal["embeddings", "encoder"] | None = None
+    class_weights: Literal["balanced"] | Mapping[str, float] | None = None  # table: by label
+    label_smoothing: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     evaluations: int = 1  # per epoch
+    patience: int | None = None  # evaluations without a better score that end the training
+    checkpoint_every: str = "10m"  # besides one at each evaluation
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ABOVE_ZERO:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"training.{name} is {value}; give a number above 0.")
+        for name in SHARES:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise ConfigError(f"training.{name} is {value}; give a number from 0 to below 1.")
+        to_seconds(self.checkpoint_every, "training.checkpoint_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +110,38 @@ class TrainSettings:
     tasks: Mapping[str, TaskSettings]
     training: LoopSettings
     card: Mapping[str, Any]
+    paths: Mapping[str, str]
 
 
 def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainSettings:
     """Read the recipe at `path`; `overrides` maps dotted names (`training.epochs`) to values."""
-    return settings_from(interpolate(merge(read_cfg(path), nest(overrides or {}))))
+    recipe, changes = read_cfg(path), nest(overrides or {})
+    for name, section in changes.items():
+        check_block(section, name)
+    check_names(changes.get("paths", {}), recipe.get("paths", {}), "[paths]", "name")
+    return settings_from(interpolate(merge(recipe, changes)))
 
 
 def settings_from(config: Mapping[str, Any]) -> TrainSettings:
     """Turn the sections of a recipe into settings, refusing unknown and missing names."""
+    check_names(config, SECTIONS, "The recipe", "section")
     paths = _section(config, "paths")
+    for name in paths:
+        _required(paths, name, "paths")
     tasks = {name: _task(name, block) for name, block in _section(config, "tasks").items()}
+    if not any(task.dev for task in tasks.values()):
+        raise ConfigError(
+            "No task has a dev file, so nothing would say which weights are best; add a "
+            "[tasks.NAME.dev.FILE] section, or hold back a part of the training file with "
+            'part = "train" there and part = "held_out" here.'
+        )
     return TrainSettings(
         base=str(_required(paths, "base", "paths")),
         output=Path(_required(paths, "output", "paths")),
         tasks=tasks,
         training=_build(LoopSettings, config.get("training", {}), "training"),
         card=config.get("card", {}),
+        paths={name: str(value) for name, value in paths.items()},
     )
 
 
@@ -115,11 +165,8 @@ def _source(where: str, block: Mapping[str, Any]) -> Source:
 
 def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    known = {item.name for item in fields}
-    if unknown := sorted(set(values) - known):
-        raise ConfigError(
-            f"[{where}] has no setting {unknown[0]!r}: use {', '.join(sorted(known))}."
-        )
+    check_names(values, [item.name for item in fields], f"[{where}]", "setting")
+    check_types(values, get_type_hints(cls), f"[{where}]")
     for item in fields:
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             _required(values, item.name, where)

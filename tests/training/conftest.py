@@ -98,7 +98,7 @@ def recipe(tmp_path, base, conll, reviews, squad):
 
     def write(*names: str, **overrides):
         lines = ["[paths]", f'base = "{base}"', f'output = "{tmp_path / "out"}"', "[training]"]
-        lines += ["epochs = 3", "learning_rate = 3e-3", "batch_tokens = 64", "dropout = 0.0"]
+        lines += ["epochs = 3", "learning_rate = 3e-3", "batch_size = 2", "dropout = 0.0"]
         lines += ["attention_dropout = 0.0", 'precision = "fp32"', "[tasks]"]
         for name in names:
             kind, path, more = blocks[name]

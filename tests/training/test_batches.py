@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertpipe.training.batches import Portion, TaskBatches, draw, padded, plan
+from bertpipe.training.batches import Portion, TaskBatches, collate, draw, group, padded, plan
 from bertpipe.training.features import Feature
 
 LENGTHS = st.lists(st.integers(1, 60), max_size=80)
@@ -31,9 +31,35 @@ def features(*lengths):
     return [Feature([1] * n, [0] * n, 0, i) for i, n in enumerate(lengths)]
 
 
-def sampler(seed=1):
+@given(LENGTHS, st.integers(1, 40))
+def test_a_grouping_holds_every_window_once_in_batches_of_equal_size(lengths, size):
+    batches = group(lengths, size=size)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    sizes = {len(batch) for batch in batches}
+    assert max(sizes, default=0) <= size
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    order = [lengths[i] for batch in batches for i in batch]
+    assert order == sorted(order)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 200))
+def test_the_pieces_of_a_batch_are_the_batch(lengths, budget):
+    windows = features(*lengths)
+    batch = collate([("a", window) for window in windows], pad_id=0, budget=budget)
+    assert batch["task"] == "a"
+    shapes = [piece["input_ids"].shape for piece in batch["pieces"]]
+    assert sum(rows for rows, _ in shapes) == len(lengths)
+    assert all(rows * width <= budget or rows == 1 for rows, width in shapes)
+    assert sum(int(piece["attention_mask"].sum()) for piece in batch["pieces"]) == sum(lengths)
+
+
+def sampler(seed=1, size=None):
     tasks = {"a": [Portion(features(3, 4, 5, 6, 7))], "b": [Portion(features(9, 9), passes=2.0)]}
-    return TaskBatches(tasks, budget=20, seed=seed, epochs=2)
+    return TaskBatches(tasks, size=size, budget=20, seed=seed, epochs=2)
+
+
+def test_a_batch_has_at_most_as_many_windows_as_asked():
+    assert max(map(len, sampler(size=2))) == 2
 
 
 def test_a_batch_is_of_one_task_and_all_windows_come():

@@ -17,13 +17,53 @@ def test_every_recipe_is_read(path):
         assert all(source.path.parts[0] == "corpus" for source in task.train.values())
 
 
-def test_an_unknown_setting_is_refused_with_the_known_ones(recipe):
-    with pytest.raises(ConfigError, match=r"\[training\] has no setting 'epoch': use .*epochs"):
-        recipe("ner", **{"training.epoch": 3})
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("training.epoch", r"\[training\] has no setting 'epoch'; did you mean epochs"),
+        (
+            "training.x",
+            r"\[training\] has no setting 'x'; use one of attention_dropout, batch_size",
+        ),
+        ("traning.epochs", "The recipe has no section 'traning'; did you mean training"),
+        ("paths.trian", r"\[paths\] has no name 'trian'; use one of base, output"),
+        ("tasks.ner.dev.file.limt", r"\[tasks.ner.dev.file\] has no setting 'limt'; did .* limit"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_those_that_are_near(recipe, name, message):
+    with pytest.raises(ConfigError, match=message):
+        recipe("ner", **{name: 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("training.epochs", "two", r"\[training\]: epochs is 'two', but must be a number"),
+        ("training.epochs", 0, r"training\.epochs is 0; give a number above 0"),
+        ("training.batch_size", 2.5, "batch_size is 2.5, but must be a whole number or null"),
+        ("training.label_smoothing", 1, "label_smoothing is 1; give a number from 0 to below 1"),
+        ("training.checkpoint_every", "5x", "checkpoint_every is '5x'; give a duration"),
+        ("training.precision", "fp8", "precision is 'fp8', but must be auto, fp32, bf16"),
+        ("paths.output", None, r"\[paths\] lacks 'output': set it, for .* --paths\.output"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(recipe, name, value, message):
+    with pytest.raises(ConfigError, match=message):
+        recipe("ner", **{name: value})
+
+
+def test_a_recipe_without_a_dev_file_is_refused(recipe, tmp_path):
+    recipe("ner")
+    path = tmp_path / "recipe.cfg"
+    path.write_text(path.read_text().partition("[tasks.ner.dev]")[0])
+    with pytest.raises(ConfigError, match="No task has a dev file"):
+        read_settings(path)
 
 
 def test_a_wrong_kind_of_task_is_refused(recipe):
-    with pytest.raises(ConfigError, match=r"tasks\.ner\.kind is 'tagging': use one of token_class"):
+    with pytest.raises(
+        ConfigError, match=r"\[tasks\.ner\]: kind is 'tagging', but must be token_class"
+    ):
         recipe("ner", **{"tasks.ner.kind": "tagging"})
 
 

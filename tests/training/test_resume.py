@@ -1,0 +1,126 @@
+"""A training that is killed, and one that is left alone, end with the same weights."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bertpipe.errors import BusyError, OutputError
+from bertpipe.training import checkpoints
+from bertpipe.training.run import locked, run_recipe
+
+pytestmark = pytest.mark.filterwarnings("default")
+MANY = ["--training.epochs=30", "--training.dropout=0.1", "--training.checkpoint_every=0.02s"]
+
+
+def start(recipe: Path, output: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "bertpipe", "train", str(recipe), f"--paths.output={output}"]
+    return subprocess.Popen([*command, *MANY, *more], stderr=subprocess.PIPE, text=True)
+
+
+def finish(recipe: Path, output: Path, *more: str) -> str:
+    process = start(recipe, output, *more)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def kill_at(process: subprocess.Popen, share: float) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        found = re.match(r"step (\d+) of (\d+)", line)
+        if found and int(found[1]) >= share * int(found[2]):
+            break
+    process.send_signal(signal.SIGKILL)
+    with process:
+        assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [("ner",), ("sentiment", "qa")])
+def test_a_training_killed_at_60_percent_ends_as_one_left_alone(recipe, tmp_path, names):
+    recipe(*names)
+    path = tmp_path / "recipe.cfg"
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    finish(path, alone)
+    kill_at(start(path, killed), 0.6)
+    assert not list(killed.rglob("README.md"))
+    said = finish(path, killed)
+    ((step, n_steps),) = re.findall(r"Going on from step (\d+) of (\d+)", said)
+    assert 0.5 < int(step) / int(n_steps) < 1
+    folders = [alone] if len(names) == 1 else [alone / name for name in names]
+    for folder in folders:
+        other = killed / folder.relative_to(alone)
+        assert read(folder / "model.safetensors") == read(other / "model.safetensors")
+        assert scores(folder) == scores(other)
+    assert not (killed / "checkpoints").exists()
+
+
+def test_a_half_written_checkpoint_is_ignored_and_removed(tmp_path):
+    for step in (3, 12, 20):
+        (checkpoints.path_of(tmp_path, step) / "ner").mkdir(parents=True)
+        (checkpoints.path_of(tmp_path, step) / "ner" / "model.safetensors").touch()
+    assert checkpoints.newest(tmp_path) is None
+    checkpoints.seal(checkpoints.path_of(tmp_path, 3))
+    checkpoints.seal(checkpoints.path_of(tmp_path, 12))
+    assert checkpoints.newest(tmp_path) == tmp_path / "checkpoint-12"
+    checkpoints.keep_only(tmp_path, {12, 20})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-12"]
+
+
+def run(settings, **options) -> list[str]:
+    said: list[str] = []
+    run_recipe(settings, command="bertpipe train", report=said.append, **options)
+    return said
+
+
+def test_a_finished_training_is_not_repeated(recipe):
+    settings = recipe("sentiment", **{"training.epochs": 1})
+    run(settings)
+    again = recipe("sentiment", **{"training.epochs": 1, "training.checkpoint_every": "1h"})
+    assert run(again) == [f"Nothing to do: {settings.output} holds what this recipe gives."]
+
+
+def test_another_recipe_or_other_data_are_refused_unless_overwritten(recipe, reviews):
+    settings = recipe("sentiment", **{"training.epochs": 1})
+    run(settings)
+    other = recipe("sentiment", **{"training.epochs": 2})
+    with pytest.raises(OutputError, match=r"training\.epochs was 1, now 2; give another --paths"):
+        run(other)
+    reviews.write_text(reviews.read_text() + "good\t1\n")
+    with pytest.raises(OutputError, match=r"tasks\.sentiment\.train\.file\.content was "):
+        run(settings)
+    assert run(other, overwrite=True)[-1] == f"sentiment is in {settings.output}"
+    assert json.loads((settings.output / "training.json").read_text())["is_finished"]
+
+
+def test_a_folder_with_other_things_is_not_written_into(recipe):
+    settings = recipe("sentiment", **{"training.epochs": 1})
+    settings.output.mkdir()
+    (settings.output / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds thesis\.txt and no training that could go on"):
+        run(settings)
+
+
+def test_two_trainings_do_not_share_a_folder(recipe):
+    settings = recipe("sentiment")
+    with locked(settings.output / "checkpoints"):
+        with pytest.raises(
+            BusyError, match=rf"{settings.output} is in use by process {os.getpid()}"
+        ):
+            run(settings)
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def scores(folder: Path) -> list[str]:
+    """Return the rows of the curves that are evaluations: the others depend on checkpoints."""
+    lines = (folder / "curves.csv").read_text().splitlines()
+    return [line for line in lines[1:] if not line.endswith(",")]
