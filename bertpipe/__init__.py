@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from bertpipe.annotators.base import check_choice as check_choice
     from bertpipe.annotators.base import check_range as check_range
     from bertpipe.annotators.classes import to_classes as to_classes
-    from bertpipe.annotators.classification import pool as pool
+    from bertpipe.annotators.classification import pool_windows as pool_windows
     from bertpipe.annotators.factories import ENCODER as ENCODER
     from bertpipe.annotators.factories import encoder_settings as encoder_settings
     from bertpipe.annotators.passes import Request as Request
     from bertpipe.annotators.passes import Windowed as Windowed
     from bertpipe.annotators.passes import text_request as text_request
     from bertpipe.annotators.questions import pair_request as pair_request
-    from bertpipe.annotators.questions import same_questions as same_questions
     from bertpipe.annotators.sentences import sentence_request as sentence_request
     from bertpipe.api import annotate as annotate
     from bertpipe.api import run as run
@@ -67,8 +66,7 @@ _HOMES = {
     "check_range": "bertpipe.annotators.base",
     "encoder_settings": "bertpipe.annotators.factories",
     "pair_request": "bertpipe.annotators.questions",
-    "pool": "bertpipe.annotators.classification",
-    "same_questions": "bertpipe.annotators.questions",
+    "pool_windows": "bertpipe.annotators.classification",
     "sentence_request": "bertpipe.annotators.sentences",
     "text_request": "bertpipe.annotators.passes",
     "to_classes": "bertpipe.annotators.classes",

@@ -18,13 +18,16 @@ class Annotator(Protocol):
     """A spaCy component that also knows its Arrow column.
 
     name: the component's name, which is the name of its output column.
-    type: the type of that column. reads: the columns it needs, "text" or an input column or the
-    column of an earlier component.
+    reads: the columns it needs, "text" or an input column or the column of an earlier component.
     """
 
     name: str
-    type: pa.DataType
     reads: tuple[str, ...]
+
+    @property
+    def type(self) -> pa.DataType:
+        """Return the type of the column; an attribute of the class will do."""
+        ...
 
     def annotate(self, batch: pa.RecordBatch) -> pa.Array:
         """Return one value of `type` for each row, in order.
@@ -36,6 +39,14 @@ class Annotator(Protocol):
     def set_annotations(self, doc: Doc, annotation: Any) -> None:
         """Write one value, as plain Python, on a Doc whose text it belongs to."""
         ...
+
+
+def origin(annotator: object) -> str:
+    """Return the package that an annotator's class comes from, or its module."""
+    from importlib.metadata import packages_distributions
+
+    module = type(annotator).__module__.partition(".")[0]
+    return packages_distributions().get(module, [module])[0]
 
 
 class Head(Protocol):

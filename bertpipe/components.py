@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bertpipe import __version__
 from bertpipe.annotators.code import import_code
-from bertpipe.annotators.create import BUILT_IN, load_plugin, package_of, plugin_points
+from bertpipe.annotators.create import BUILT_IN, clashes, load_plugin, package_of, plugin_points
 from bertpipe.config import Component, block_names, load_config
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
@@ -65,12 +65,19 @@ def list_components(
     used = {component.factory for component in config.components}
     others = [Component(_short(name), name) for name in sorted(points.keys() - coded.keys() - used)]
     own = [Component(name, name) for name in coded if name not in used]
-    return [
+    listed = [
         _of_code(each, coded[each.factory], Path(str(config.code)).name)
         if each.factory in coded
         else _listed(each, points)
         for each in (*config.components, *others, *own)
     ]
+    return [*listed, *(_clash(point, owner) for point, owner in clashes())]
+
+
+def _clash(point: EntryPoint, owner: str) -> Listed:
+    package, _, version = package_of(point).rpartition(" ")
+    problem = f"The package {owner} has the factory {point.name!r} too; uninstall one of them."
+    return Listed(_short(point.name), point.name, package, version, problem=problem)
 
 
 def _short(factory: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from bertpipe.annotator import Annotator
+from bertpipe.annotator import Annotator, origin
 from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError, WorkerError
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
 
@@ -61,6 +61,7 @@ class PassStep:
     def __init__(self, annotators: Sequence[Any]) -> None:
         from bertpipe.annotators.passes import Pass
 
+        self.annotators = annotators
         self.names = tuple(annotator.name for annotator in annotators)
         self.types = tuple(annotator.type for annotator in annotators)
         self.shared = Pass(annotators)
@@ -68,6 +69,8 @@ class PassStep:
     def run(self, batch: pa.RecordBatch) -> Outcome:
         """Annotate the batch in one pass."""
         result = self.shared.run(batch)
+        for annotator in self.annotators:
+            _check_contract(annotator, result.columns[annotator.name], batch.num_rows)
         return Outcome(result.columns, result.statistics)
 
 
@@ -206,13 +209,14 @@ def _no_statistics(n_rows: int) -> pa.RecordBatch:
 def _check_contract(annotator: Annotator, values: object, n_rows: int) -> None:
     if not isinstance(values, pa.Array):
         raise ConfigError(
-            f"Component {annotator.name!r} returned a {type(values).__name__}; annotate must "
-            "return a pyarrow.Array."
+            f"Component {annotator.name!r} of {origin(annotator)} returned a "
+            f"{type(values).__name__}; annotate must return a pyarrow.Array."
         )
     if len(values) != n_rows or values.type != annotator.type:
         raise ConfigError(
-            f"Component {annotator.name!r} returned {len(values)} values of type {values.type} "
-            f"for {n_rows} rows; annotate must return one value of {annotator.type} a row."
+            f"Component {annotator.name!r} of {origin(annotator)} returned {len(values)} values of "
+            f"type {values.type} for {n_rows} rows; annotate must return one value of "
+            f"{annotator.type} a row."
         )
 
 

@@ -42,10 +42,16 @@ ORDER = (
     "evaluation",
     "view",
     "testing",
+    "templates",
     "cli",
     "__main__",
 )
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+# What stands in a template is copied, not imported.
+MODULES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py" and path.parent.parent.parent.name != "templates"
+)
 # The distribution that brings a module, where the names differ.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}
 

@@ -38,9 +38,8 @@ PUBLIC_NAMES = [
     "encoder_settings",
     "list_of",
     "pair_request",
-    "pool",
+    "pool_windows",
     "run",
-    "same_questions",
     "sentence_request",
     "text_request",
     "to_classes",
@@ -60,6 +59,11 @@ def test_the_public_names_are_these():
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
 def test_every_public_name_can_be_used(name: str):
     assert getattr(bertpipe, name) is not None
+
+
+def test_no_public_name_is_that_of_a_module_which_an_import_would_put_in_its_place():
+    modules = {path.stem for path in (ROOT / "bertpipe").iterdir()} - {"docs"}
+    assert not modules & set(PUBLIC_NAMES)
 
 
 def test_a_name_that_is_not_public_raises_attribute_error():

@@ -130,7 +130,7 @@ def test_bisection_calls_an_annotator_a_logarithmic_number_of_times():
 
 def test_a_wrong_number_of_values_stops_the_run_and_names_the_component():
     stages = Stages([Constant(pa.array([1, 2], pa.int32()))], text_field="text")
-    with pytest.raises(ConfigError, match=r"'constant' returned 2 values .* for 3 rows"):
+    with pytest.raises(ConfigError, match=r"'constant' of .* returned 2 values .* for 3 rows"):
         stages.annotate(records(["a", "b", "c"]))
 
 

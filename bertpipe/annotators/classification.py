@@ -156,7 +156,7 @@ class ClassifierHead:
         """Return the class of each item; an item without a window has none."""
         offsets = windowed.windows.offsets
         has_window = np.diff(offsets) > 0
-        pooled = pool(scores, offsets[:-1][has_window], self._pooling)
+        pooled = pool_windows(scores, offsets[:-1][has_window], self._pooling)
         names = self._labels.take(pa.array(np.tile(np.arange(self.n_scores), len(pooled))))
         return to_classes(
             names,
@@ -167,7 +167,7 @@ class ClassifierHead:
         )
 
 
-def pool(scores: np.ndarray, firsts: np.ndarray, pooling: str) -> np.ndarray:
+def pool_windows(scores: np.ndarray, firsts: np.ndarray, pooling: str) -> np.ndarray:
     """Make one row of each item's windows: (n_windows, n_labels) -> (n_items, n_labels).
 
     firsts: the first window of each item; every item has one.

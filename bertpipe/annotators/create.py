@@ -10,7 +10,9 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from bertpipe.annotator import Annotator
+import pyarrow as pa
+
+from bertpipe.annotator import Annotator, origin
 from bertpipe.annotators.code import import_code
 from bertpipe.config import Component, EncoderSettings, RunConfig, default_tree
 from bertpipe.errors import BertpipeError, ConfigError
@@ -48,9 +50,26 @@ def create(component: Component, encoder: EncoderSettings) -> Annotator:
 
 
 def plugin_points() -> dict[str, EntryPoint]:
-    """Return the entry points of spaCy factories by name, those of bertpipe itself left out."""
-    points = entry_points(group=GROUP)
-    return {point.name: point for point in points if point.name not in BUILT_IN}
+    """Return the entry points of spaCy factories by name, those of bertpipe itself left out.
+
+    Of several with one name the first counts; `clashes` has the others.
+    """
+    return {point.name: point for point in reversed(_points()) if point.name not in BUILT_IN}
+
+
+def clashes() -> list[tuple[EntryPoint, str]]:
+    """Return the entry points whose name is taken, and the package that has it."""
+    owners: dict[str, str] = dict.fromkeys(BUILT_IN, "bertpipe")
+    found = []
+    for point in _points():
+        owner = owners.setdefault(point.name, package_of(point))
+        if owner != package_of(point) and point.value.partition(".")[0] != "bertpipe":
+            found.append((point, owner))
+    return found
+
+
+def _points() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=package_of)
 
 
 def load_plugin(point: EntryPoint) -> Any:
@@ -82,6 +101,7 @@ def _create_built_in(component: Component, encoder: EncoderSettings) -> Annotato
 def _create_through_spacy(component: Component, encoder: EncoderSettings) -> Annotator:
     points = plugin_points()
     if component.factory in points:
+        _refuse_clash(component.factory)
         load_plugin(points[component.factory])
     nlp = blank()
     if not nlp.has_factory(component.factory):
@@ -89,7 +109,7 @@ def _create_through_spacy(component: Component, encoder: EncoderSettings) -> Ann
         raise unknown("bertpipe", "component or factory", component.factory, known)
     settings = _settings_of_factory(nlp, component, encoder)
     try:
-        made = nlp.add_pipe(component.factory, name=component.name, config=settings)
+        made: Any = nlp.add_pipe(component.factory, name=component.name, config=settings)
     except BertpipeError:
         raise
     except Exception as error:
@@ -105,7 +125,21 @@ def _create_through_spacy(component: Component, encoder: EncoderSettings) -> Ann
     own = getattr(made, "encoder", None)
     if isinstance(own, EncoderSettings):  # spaCy leaves the hub to the environment
         made.encoder = replace(own, offline=encoder.offline)
-    return made  # type: ignore[return-value]
+    if not isinstance(made.type, pa.DataType):
+        raise ConfigError(
+            f"Component {component.name!r} of {origin(made)} has the type {made.type!r}; it must "
+            "be a pyarrow.DataType."
+        )
+    return made
+
+
+def _refuse_clash(factory: str) -> None:
+    for point, owner in clashes():
+        if point.name == factory:
+            raise ConfigError(
+                f"The packages {owner} and {package_of(point)} both have a factory {factory!r}; "
+                "uninstall one of them."
+            )
 
 
 def blank() -> Language:

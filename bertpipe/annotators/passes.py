@@ -118,14 +118,31 @@ class Pass:
         """Return the statistics of the rows without running the encoder."""
         return _statistics(self._cut(self.annotators[0].request(batch)))
 
+    def score_one(self, tokens: Tokens) -> tuple[Windowed, np.ndarray]:
+        """Score texts that are tokens already, each an item, for the first annotator."""
+        n_texts = len(tokens.lengths)
+        request = Request(
+            texts=[""] * n_texts,
+            prefixes=[],
+            items=Items(np.arange(n_texts, dtype=np.int32)),
+            row_offsets=np.arange(n_texts + 1),
+            row_items=np.arange(n_texts),
+            has_text=np.ones(n_texts, dtype=bool),
+        )
+        windowed = self._windowed(request, tokens, None)
+        return windowed, self._score(windowed)[0]
+
     def _cut(self, request: Request) -> Windowed:
-        loaded, settings = self.loaded, self.settings
-        tokens = tokenize(loaded.tokenizer, request.texts)
-        prefixes = tokenize(loaded.tokenizer, request.prefixes) if request.prefixes else None
+        tokenizer = self.loaded.tokenizer
+        prefixes = tokenize(tokenizer, request.prefixes) if request.prefixes else None
+        return self._windowed(request, tokenize(tokenizer, request.texts), prefixes)
+
+    def _windowed(self, request: Request, tokens: Tokens, prefixes: Tokens | None) -> Windowed:
+        settings = self.settings
         windows = cut(
             tokens,
             request.items,
-            loaded.template,
+            self.loaded.template,
             max_length=self.max_length,
             stride=settings.stride,
             truncation=settings.truncation,

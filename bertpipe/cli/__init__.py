@@ -8,6 +8,7 @@ from bertpipe.cli.check import check_command
 from bertpipe.cli.components import components_command
 from bertpipe.cli.config import config_command
 from bertpipe.cli.group import CommandGroup
+from bertpipe.cli.new_plugin import new_plugin_command
 from bertpipe.cli.run import run_command
 from bertpipe.cli.status import status_command
 from bertpipe.cli.train import train_command
@@ -39,5 +40,6 @@ for command in (
     config_command,
     train_command,
     view_command,
+    new_plugin_command,
 ):
     main.add_command(command)

@@ -40,6 +40,7 @@ class LoadedModel:
     head: maps hidden states (n, width) to logits; of a bare encoder, to themselves.
     config: as transformers has it. labels: the label of each score, in order.
     max_length: the most tokens that a window may have, special tokens included.
+    mask_token: None for a model that has none.
     """
 
     encoder: Encoder
@@ -49,6 +50,7 @@ class LoadedModel:
     template: Template
     labels: tuple[str, ...]
     max_length: int
+    mask_token: str | None
 
 
 def load(path: Path, *, auto_class: str, states: str, device: str, precision: str) -> LoadedModel:
@@ -78,6 +80,7 @@ def load(path: Path, *, auto_class: str, states: str, device: str, precision: st
         template=template,
         labels=tuple(config.id2label[i] for i in sorted(config.id2label)),
         max_length=window_limit(base.config, tokenizer),
+        mask_token=tokenizer.mask_token,
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bertpipe.annotators.classification import BertClassifier, pool
+from bertpipe.annotators.classification import BertClassifier, pool_windows
 from bertpipe.errors import ConfigError
 
 from .conftest import ENCODER, annotate
@@ -20,9 +20,9 @@ def folder(tiny):
 def test_windows_are_pooled_by_mean_maximum_or_the_first():
     scores = np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 0.25], [0.5, 0.5]], dtype=np.float32)
     firsts = np.array([0, 3])
-    assert pool(scores, firsts, "mean").tolist() == [[0.5, 0.25], [0.5, 0.5]]
-    assert pool(scores, firsts, "max").tolist() == [[1.0, 0.5], [0.5, 0.5]]
-    assert pool(scores, firsts, "first").tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert pool_windows(scores, firsts, "mean").tolist() == [[0.5, 0.25], [0.5, 0.5]]
+    assert pool_windows(scores, firsts, "max").tolist() == [[1.0, 0.5], [0.5, 0.5]]
+    assert pool_windows(scores, firsts, "first").tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
 def test_a_text_of_one_window_has_the_same_class_however_windows_are_pooled(folder):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bertpipe.annotators.create import BUILT_IN, blank, create
+from bertpipe.components import list_components
 from bertpipe.config import (
     ENCODER_OVERRIDES,
     Component,
@@ -120,9 +121,12 @@ def test_a_broken_plug_in_is_named_with_its_package_and_spoils_no_other(tmp_path
 
 
 ECHO = """
+import pyarrow as pa
 from spacy.language import Language
 
 class Echo:
+    type = pa.string()
+
     def __init__(self, name, **settings):
         self.name, self.settings = name, settings
 
@@ -163,3 +167,31 @@ def test_a_blank_pipeline_leaves_the_registry_as_it_was():
 
     blank()
     assert registry._entry_point_factories.entry_points is True
+
+
+def test_two_plug_ins_of_one_name_are_named_with_their_packages(tmp_path, monkeypatch):
+    for package in ("alpha", "beta"):
+        folder = tmp_path / package
+        folder.mkdir()
+        add_plugin(folder, monkeypatch, package, ECHO)
+        info = folder / f"{package}-2.1.dist-info"
+        (info / "entry_points.txt").write_text(f"[spacy_factories]\ntwice = {package}:make\n")
+    with pytest.raises(ConfigError, match=r"alpha 2\.1 and beta 2\.1 both have a factory 'twice'"):
+        create(Component("x", "twice"), RUN)
+    listed = [each for each in list_components() if each.factory == "twice" and each.problem]
+    assert [each.package for each in listed][-1] == "beta"
+    assert "alpha 2.1 has the factory 'twice' too" in str(listed[-1].problem)
+
+
+def test_a_plug_in_cannot_take_the_name_of_a_built_in_one(tmp_path, monkeypatch):
+    add_plugin(tmp_path, monkeypatch, "bert_ner", ECHO)
+    assert type(create(Component("x", "bert_ner"), RUN)).__name__ == "BertNer"
+    (problem,) = [each.problem for each in list_components() if each.package == "bert_ner"]
+    assert problem == "The package bertpipe has the factory 'bert_ner' too; uninstall one of them."
+
+
+def test_a_type_that_is_none_is_named_with_its_package(tmp_path, monkeypatch):
+    code = ECHO.replace("pa.string()", '"string"').replace("echo_settings", "wrong_type")
+    add_plugin(tmp_path, monkeypatch, "wrong_type", code)
+    with pytest.raises(ConfigError, match="'x' of wrong_type has the type 'string'; it must be"):
+        create(Component("x", "wrong_type", {"size": 1}), RUN)

@@ -77,7 +77,7 @@ class BertEmbedding(BertAnnotator):
             self.reads = ("text", sentences or "doc.sents")
 
     @property
-    def type(self) -> pa.DataType:  # type: ignore[override]  # the model decides the width
+    def type(self) -> pa.DataType:
         """Return the type of the column, read from the model's config."""
         config = AutoConfig.from_pretrained(self.folder.path, local_files_only=True)
         make = vector_type if self.per == "document" else spans_type
@@ -118,7 +118,8 @@ class BertEmbedding(BertAnnotator):
         """Write the value to `doc._.bertpipe[name]` and a document's vector to `doc.vector`."""
         super().set_annotations(doc, annotation)
         if self.per == "document" and annotation is not None:
-            doc.vector = from_value(annotation)
+            vector: Any = from_value(annotation)
+            doc.vector = vector
 
 
 class EmbeddingHead:

@@ -1,6 +1,7 @@
 """Vectors as Arrow values: float32, float16, or int8 with the scale that makes them whole again."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,8 +72,8 @@ def normalized(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def from_value(value: Sequence[float] | dict[str, object]) -> np.ndarray:
+def from_value(value: Sequence[float] | dict[str, Any]) -> np.ndarray:
     """Return one value of `vector_type`, as plain Python, as a float32 vector."""
     if isinstance(value, dict):
-        return np.asarray(value["vector"], np.float32) * np.float32(value["scale"])
+        return (np.asarray(value["vector"]) * value["scale"]).astype(np.float32)
     return np.asarray(value, np.float32)

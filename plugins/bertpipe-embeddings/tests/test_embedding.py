@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -146,12 +147,13 @@ def test_in_spacy_the_vector_of_the_doc_is_set(folder, tmp_path):
     config = {"model": folder, "precision": "fp32", "dtype": "int8"}
     nlp.add_pipe("bert_embedding", name="vector", config=config)
     one, two = nlp.pipe(["Angela met Barack.", "Angela met Barack!"])
-    assert one.vector.shape == (32,)
-    assert np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-2)
+    vector: Any = one.vector
+    assert vector.shape == (32,)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-2)
     assert len(two._.bertpipe["vector"]["vector"]) == 32
     nlp.to_disk(tmp_path / "nlp")
-    again = spacy.load(tmp_path / "nlp")("Angela met Barack.")
-    np.testing.assert_allclose(again.vector, one.vector, atol=1e-6)
+    again: Any = spacy.load(tmp_path / "nlp")("Angela met Barack.").vector
+    np.testing.assert_allclose(again, vector, atol=1e-6)
 
 
 def test_from_python(folder):

@@ -1,0 +1,1 @@
+"""Reads one number off each text."""

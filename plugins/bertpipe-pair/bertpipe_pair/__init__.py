@@ -1,0 +1,1 @@
+"""Models that read two texts together, as a plug-in of bertpipe."""
