@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertpipe import api, worker
-from bertpipe.annotators.create import create
+from bertpipe.annotators.create import create_all
 from bertpipe.errors import OutputError
 from bertpipe.output.verify import verify
 
@@ -22,14 +22,14 @@ from bertpipe.output.verify import verify
 @pytest.fixture(autouse=True)
 def plugin(regex_plugin, monkeypatch):
     """Every test here runs the regular expression; spaCy makes it once, for the sake of time."""
-    made = {}
+    made = []
 
-    def create_once(component, encoder):
-        if component not in made.values():
-            made[create(component, encoder)] = component
-        return next(each for each, of in made.items() if of == component)
+    def create_once(config):
+        if not any(each.components == config.components for each, _ in made):
+            made.append((config, create_all(config)))
+        return next(found for each, found in made if each.components == config.components)
 
-    monkeypatch.setattr(worker, "create", create_once)
+    monkeypatch.setattr(worker, "create_all", create_once)
 
 
 @pytest.fixture
