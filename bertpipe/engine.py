@@ -26,9 +26,10 @@ from bertpipe.job import (
     without_schema,
 )
 from bertpipe.output.examples import error_examples
+from bertpipe.output.folder import recorded_job
 from bertpipe.output.footer import Job
 from bertpipe.output.inventory import parts
-from bertpipe.output.ledger import Ledger, recorded_job
+from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
 from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices

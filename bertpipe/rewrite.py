@@ -99,18 +99,6 @@ def rewrite(
     return sum(each.end_row - each.first_row for each in wanted)
 
 
-def cut(slices: Sequence[Slice], first: int, end: int) -> Iterator[Slice]:
-    """Yield what the rows `first` to `end` of a part are in its sources."""
-    position = 0
-    for each in slices:
-        n_rows = each.end_row - each.first_row
-        start, stop = max(first - position, 0), min(end - position, n_rows)
-        if start < stop:
-            is_last = each.is_last and stop == n_rows
-            yield Slice(each.source, each.first_row + start, each.first_row + stop, is_last)
-        position += n_rows
-
-
 def in_order(pool: Pool, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the annotated batches in the order of the batches, whichever worker is first."""
     early: dict[int, pa.RecordBatch] = {}

@@ -5,6 +5,7 @@ import click
 from bertpipe import __version__
 from bertpipe.cli.annotate import annotate_command
 from bertpipe.cli.check import check_command
+from bertpipe.cli.compact import compact_command
 from bertpipe.cli.components import components_command
 from bertpipe.cli.config import config_command
 from bertpipe.cli.group import CommandGroup
@@ -34,6 +35,7 @@ for command in (
     run_command,
     status_command,
     verify_command,
+    compact_command,
     annotate_command,
     check_command,
     components_command,

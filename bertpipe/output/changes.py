@@ -64,6 +64,10 @@ class Changes:
         kinds = ("grown", "changed", "ignored", "gone", "unfinished")
         return {kind: list(getattr(self, kind)) for kind in kinds}
 
+    def stands(self, name: str, stamp: Stamp) -> bool:
+        """Tell whether all rows that were made from an earlier state of a source stand."""
+        return self._verdicts.get((name, stamp)) in (Verdict.SAME, Verdict.GROWN)
+
     def stale_rows(self, part: Part) -> dict[str, Ranges]:
         """Return the rows of a part that have to be computed again, by source."""
         found: defaultdict[str, Ranges] = defaultdict(list)

@@ -15,7 +15,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +133,18 @@ class Part:
         """Return how many bytes of pages the file begins with, and their SHA-256."""
         n_bytes, digest = self.metadata["content"]
         return n_bytes, digest
+
+
+def cut(slices: Sequence[Slice], first: int, end: int) -> Iterator[Slice]:
+    """Yield what the rows `first` to `end` of a part are in its sources."""
+    position = 0
+    for each in slices:
+        n_rows = each.end_row - each.first_row
+        start, stop = max(first - position, 0), min(end - position, n_rows)
+        if start < stop:
+            is_last = each.is_last and stop == n_rows
+            yield Slice(each.source, each.first_row + start, each.first_row + stop, is_last)
+        position += n_rows
 
 
 def footer_keys(

@@ -10,7 +10,6 @@ to survive a crash. `_bertpipe/` beside the parts holds
     report.json  what the last run did
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,56 +22,29 @@ import pyarrow as pa
 from bertpipe.corpus.chunks import Slice, SourceDone
 from bertpipe.corpus.growth import covered
 from bertpipe.corpus.sources import Source
-from bertpipe.errors import OutputError
 from bertpipe.output import overwrite as overwriting
 from bertpipe.output.changes import Changes, Ranges, compare
 from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import (
     BOOKKEEPING,
-    LOCK,
     REPORT,
-    entries,
     remove,
     sync_folder,
     write_json,
     writing,
 )
-from bertpipe.output.footer import Job, Part, Stamp, differences
+from bertpipe.output.folder import clean, remove_empty, take_lock
+from bertpipe.output.footer import Job, Part, Stamp
 from bertpipe.output.inventory import (
     decide,
     is_current,
     own_parts,
     parts,
     refuse_other_job,
-    refuse_other_settings,
     right_name,
     set_aside,
 )
-from bertpipe.output.lock import FolderLock
 from bertpipe.output.parquet import SUFFIX, TEMPORARY, TemporaryPart, commit_part
-
-
-def recorded_job(
-    folder: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False
-) -> Job | None:
-    """Return the job that the parts of a folder belong to; None if it has none to go on with.
-
-    With `overwrite` that is an unfinished overwrite with the same fingerprint. Nothing is made or
-    locked, so this may be asked before the rest of the job is known to be right.
-
-    Raises:
-        OutputError: Without `overwrite`, the parts were made with another fingerprint.
-    """
-    if overwriting.is_exchange_pending(folder):
-        lock = _take_lock(folder)
-        overwriting.finish_exchange(folder)
-        lock.release()
-    found = overwriting.staged_parts(folder) if overwrite else parts(folder)
-    job = next((part.job for _, part in found if part), None)
-    if job is None or (overwrite and differences(job.fingerprint, fingerprint)):
-        return None
-    refuse_other_settings(folder, job.fingerprint, fingerprint)
-    return job
 
 
 class Ledger:
@@ -101,7 +73,7 @@ class Ledger:
         self._errors_of: dict[str, Mapping[str, int]] = {}  # by the name of the part
         self._replaced: list[str] | None = None
         self._is_new = not folder.exists()
-        self._lock = _take_lock(folder)
+        self._lock = take_lock(folder)
 
     @classmethod
     def open(
@@ -127,8 +99,8 @@ class Ledger:
         """
         ledger = cls(folder, job, schema, sources)
         try:
-            _clean(folder)
             overwriting.finish_exchange(folder)
+            clean(folder)
             ledger._read_staged() if overwrite else ledger._read(changed, final)
         except BaseException:
             ledger.close()
@@ -213,9 +185,9 @@ class Ledger:
     def close(self) -> None:
         """Give the lock back, and leave no empty folder behind."""
         bookkeeping = self.folder / BOOKKEEPING
-        _remove_empty(bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder))
+        remove_empty(bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder))
         self._lock.release()
-        _remove_empty(bookkeeping, *([self.folder] if self._is_new else []))
+        remove_empty(bookkeeping, *([self.folder] if self._is_new else []))
 
     def __enter__(self) -> Self:
         return self
@@ -268,30 +240,3 @@ class Ledger:
         """Count the errors of a part that replaced one with the same rows."""
         self.errors = self.errors - Counter(self._errors_of[name]) + Counter(part.errors)
         self._errors_of[name] = part.errors
-
-
-def _take_lock(folder: Path) -> FolderLock:
-    bookkeeping = folder / BOOKKEEPING
-    try:
-        bookkeeping.mkdir(parents=True, exist_ok=True)
-        return FolderLock.acquire(bookkeeping / LOCK)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}); mend that or give another --output."
-        ) from error
-
-
-def _remove_empty(*folders: Path) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def _clean(folder: Path) -> None:
-    """Delete what earlier processes left behind, all of it temporary; only under the lock."""
-    for path in entries(folder / BOOKKEEPING / TEMPORARY):
-        remove(path)
-    for path in entries(folder / BOOKKEEPING):
-        # A file `.lock.TOKEN` may belong to a process that is asking for the lock just now.
-        if path.name.startswith(".") and not path.name.startswith(f".{LOCK}."):
-            remove(path)

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bertpipe.errors import OutputError
-from bertpipe.output.files import BOOKKEEPING, entries, remove, sync_folder, write_json
+from bertpipe.output.files import BOOKKEEPING, entries, move, remove, sync_folder, write_json
 from bertpipe.output.footer import Part, read_part
-from bertpipe.output.parquet import SUFFIX
+from bertpipe.output.parquet import SUFFIX, TemporaryPart
 
 STAGED_SUFFIX = ".staged"
 _JOURNAL = "exchange.json"
@@ -31,6 +31,11 @@ _JOURNAL = "exchange.json"
 def staging_folder(folder: Path) -> Path:
     """Return where the parts of an overwrite are gathered."""
     return folder / BOOKKEEPING / "next"
+
+
+def merged_folder(folder: Path) -> Path:
+    """Return where a part waits that `compact` puts in the place of others."""
+    return folder / BOOKKEEPING / "merged"
 
 
 def staged_parts(folder: Path) -> Iterator[tuple[Path, Part | None]]:
@@ -56,13 +61,24 @@ def exchange(folder: Path, old: list[str]) -> None:
     finish_exchange(folder)
 
 
+def exchange_merged(folder: Path, old: list[str], merged: TemporaryPart) -> None:
+    """Replace the parts called `old` by one that holds their rows; whole even if interrupted."""
+    merged_folder(folder).mkdir(exist_ok=True)
+    staged = merged.name.removesuffix(SUFFIX) + STAGED_SUFFIX
+    move(Path(merged.path), merged_folder(folder) / staged)
+    journal = {"old": old, "new": [merged.name], "from": merged_folder(folder).name}
+    write_json(folder / BOOKKEEPING / _JOURNAL, journal)
+    finish_exchange(folder)
+    merged_folder(folder).rmdir()
+
+
 def finish_exchange(folder: Path) -> None:
     """Do what is left to do of an exchange, if one was begun."""
     journal = folder / BOOKKEEPING / _JOURNAL
     if not journal.exists():
         return
     names = json.loads(journal.read_text(encoding="utf-8"))
-    staging = staging_folder(folder)
+    staging = folder / BOOKKEEPING / names.get("from", staging_folder(folder).name)
     for name in names["new"]:
         staged = staging / (name.removesuffix(SUFFIX) + STAGED_SUFFIX)
         with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,8 @@ import pytest
 from bertpipe.corpus import open_corpus
 from bertpipe.corpus.chunks import Slice, SourceDone
 from bertpipe.errors import BusyError, OutputError
-from bertpipe.output.ledger import Ledger, recorded_job
+from bertpipe.output.folder import recorded_job
+from bertpipe.output.ledger import Ledger
 
 A1, A2, B1 = Slice("a.jsonl", 0, 9), Slice("a.jsonl", 9, 15, True), Slice("b.jsonl", 0, 4, True)
 

@@ -10,7 +10,8 @@ from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import OutputError
 from bertpipe.output import files
 from bertpipe.output import overwrite as overwriting
-from bertpipe.output.ledger import Ledger, recorded_job
+from bertpipe.output.folder import recorded_job
+from bertpipe.output.ledger import Ledger
 
 A, B = Slice("a.jsonl", 0, 9, True), Slice("b.jsonl", 0, 4, True)
 WHOLE = Slice("a.jsonl", 0, 5), Slice("a.jsonl", 5, 9, True), B
