@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import ConfigError
+from bertpipe.errors import ConfigError, ModelError
 from bertpipe.training.settings import LoopSettings
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ DROPOUTS = {
     "dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
 }
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 LEFTOVERS = ("max_length", "stride", "truncation_strategy", "pad_to_multiple_of", "is_local")
 
 
@@ -40,13 +47,16 @@ def resolve_base(name: str) -> Path:
 def task_base(name: str, task: str) -> Path:
     """Return the folder that one task starts from: its own in an earlier trunk, or the base.
 
-    A task that is new to a trunk takes the encoder from the first of the others.
+    A task that is new to a trunk takes the encoder from the first of the others. A folder that is a
+    model itself is no trunk, whatever lies in it.
     """
     own = Path(name) / task
     if (own / "config.json").is_file():
         return own
-    others = sorted(config.parent for config in Path(name).glob("*/config.json"))
-    return others[0] if others else resolve_base(name)
+    if not (Path(name) / "config.json").is_file():
+        for config in sorted(Path(name).glob("*/config.json")):
+            return config.parent
+    return resolve_base(name)
 
 
 def dropout_settings(folder: Path, loop: LoopSettings) -> dict[str, float]:
@@ -70,6 +80,9 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """Open a tokenizer that neither truncates nor pads, whatever its file says."""
     from transformers import AutoTokenizer
 
+    # transformers would make an empty one.
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise ModelError(f"The base {folder} has no tokenizer; put its tokenizer.json there.")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     plain(tokenizer)
     return tokenizer

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 from bertpipe.encoder.device import resolve_precision
 from bertpipe.encoder.resolve import weights_digest
-from bertpipe.errors import OutputError
+from bertpipe.errors import CorpusError, OutputError
 from bertpipe.output.files import entries, sha256, write_json
 from bertpipe.output.footer import differences
 from bertpipe.report import versions
 from bertpipe.training.base import task_base
+from bertpipe.training.checkpoints import newest
 from bertpipe.training.settings import Source, TaskSettings, TrainSettings
 
 RECORD = "training.json"
@@ -56,6 +57,8 @@ def check(folder: Path, wanted: Mapping[str, Any], *, overwrite: bool) -> State:
                 f"{folder} holds {others[0]} and no training that could go on; give another "
                 "--paths.output, or --overwrite to write into it."
             )
+        return "new"
+    if not found["is_finished"] and newest(folder / CHECKPOINTS) is None:
         return "new"
     if differing := differences(found["identity"], wanted):
         more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
@@ -106,4 +109,6 @@ def _source(source: Source) -> dict[str, Any]:
     """Return how a file is read and what is in it; where it lies does not matter."""
     values = dataclasses.asdict(source)
     path = values.pop("path")
-    return {**values, "content": sha256(path, path.stat().st_size) if path.is_file() else None}
+    if not path.is_file():
+        raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
+    return {**values, "content": sha256(path, path.stat().st_size)}

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, torch.Tensor]
 
-COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "README.md")
+COPIED = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "README.md",
+    "curves.png",
+    "curves.csv",
+)
 OWN, INDEX, SHARED = "own.safetensors", "model.safetensors.index.json", "shared"
 
 

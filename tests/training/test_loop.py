@@ -1,12 +1,13 @@
 import json
 import re
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from bertpipe.errors import ConfigError, CorpusError, ModelError
-from bertpipe.training.base import load_tokenizer, resolve_base
+from bertpipe.training.base import load_tokenizer, resolve_base, task_base
 from bertpipe.training.card import put_scores
 from bertpipe.training.evaluate import evaluate
 from bertpipe.training.loop import build_trunk, train
@@ -109,6 +110,24 @@ def test_a_label_that_training_never_saw_is_refused(recipe, tmp_path):
     other.write_text("Anna B-NAME\n")
     with pytest.raises(CorpusError, match=r"other\.conll has the label 'B-NAME'"):
         train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
+
+
+def test_a_model_folder_is_no_trunk_whatever_lies_in_it(base, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "base")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text("{}")
+    assert task_base(str(folder), "ner") == folder
+    (folder / "config.json").rename(folder / "1_Pooling" / "config.json")
+    assert task_base(str(folder), "ner") == folder / "1_Pooling"
+
+
+def test_a_base_without_a_tokenizer_is_refused(recipe, base, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(base / name, bare)
+    with pytest.raises(ModelError, match="bare has no tokenizer; put"):
+        train(recipe("ner", **{"paths.base": str(bare)}))
 
 
 def test_an_unknown_base_is_refused():

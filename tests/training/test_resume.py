@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bertpipe.errors import BusyError, OutputError
+from bertpipe.errors import BusyError, ConfigError, CorpusError, OutputError
 from bertpipe.training import checkpoints
 from bertpipe.training.run import locked, run_recipe
 
@@ -97,6 +97,21 @@ def test_another_recipe_or_other_data_are_refused_unless_overwritten(recipe, rev
         run(settings)
     assert run(other, overwrite=True)[-1] == f"sentiment is in {settings.output}"
     assert json.loads((settings.output / "training.json").read_text())["is_finished"]
+
+
+def test_a_recipe_can_be_mended_while_nothing_is_trained(recipe):
+    settings = recipe("sentiment", **{"training.epochs": 1, "training.freeze_layers": 9})
+    with pytest.raises(ConfigError, match="freeze_layers is 9"):
+        run(settings)
+    mended = recipe("sentiment", **{"training.epochs": 1})
+    assert run(mended)[-1] == f"sentiment is in {mended.output}"
+
+
+def test_a_missing_data_file_is_found_before_anything_is_written(recipe):
+    settings = recipe("sentiment", **{"tasks.sentiment.dev.file.path": "nowhere.csv"})
+    with pytest.raises(CorpusError, match=r"The data file nowhere\.csv does not exist"):
+        run(settings)
+    assert not settings.output.exists()
 
 
 def test_a_folder_with_other_things_is_not_written_into(recipe):
