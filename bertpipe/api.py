@@ -12,10 +12,9 @@ import pyarrow as pa
 from bertpipe.config import RunConfig, load_config
 from bertpipe.corpus.streams import is_unicode
 from bertpipe.engine import run as run_config
-from bertpipe.engine import start_pool, wait_until_ready
 from bertpipe.errors import ConfigError
 from bertpipe.job import with_local_models
-from bertpipe.pool import Pool, finish, hand_out, worker_devices
+from bertpipe.pool import Pool, finish, hand_out, start_pool, wait_until_ready, worker_devices
 from bertpipe.records import ERROR, ERROR_TYPE
 from bertpipe.report import Report
 from bertpipe.tolerance import tolerance

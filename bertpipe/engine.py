@@ -32,7 +32,8 @@ from bertpipe.output.inventory import parts
 from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
-from bertpipe.pool import LocalPool, Pool, ProcessPool, finish, hand_out, worker_devices
+from bertpipe.pool import Pool, finish, hand_out, worker_devices
+from bertpipe.recall import LatePool, circumstances, recall, remember
 from bertpipe.report import Progress, Report, Tally
 from bertpipe.retry import retry_errors
 from bertpipe.rewrite import recompute_stale
@@ -79,8 +80,9 @@ def run(
     _refuse_own_output(opened, output)
     config = with_local_models(config)
     devices = worker_devices(config, n_bytes=opened.n_bytes)
-    with closing(start_pool(config, devices)) as pool:
-        components = wait_until_ready(pool)
+    state = circumstances(config, devices)
+    with closing(LatePool(config, devices, output, recall(output, state))) as pool:
+        components = pool.components
         settings = fingerprint(config, components)
         job = recorded_job(output, settings, overwrite=overwrite)
         if job is not None:
@@ -104,12 +106,13 @@ def run(
         )
         with closing(ledger):
             _refuse_second_input(ledger)
+            remember(output, state, components)
             opened = replace(opened, sources=ledger.sources)
             n_recomputed = recompute_stale(pool, ledger, opened)
             n_retried = retry_errors(pool, ledger, opened) if retry else 0
             loop = _Loop(pool, ledger, opened, components, progress, started, tolerance)
             loop.n_recomputed, loop.n_retried = n_recomputed, n_retried
-            loop.prepare(config)
+            loop.commit_every = config.commit_every
             return loop.run(limit)
 
 
@@ -153,23 +156,27 @@ class _Loop:
         self.started = started
         self.ready = time.monotonic()
         self.told = 0.0
+        self.commit_every = 0.0
+        self.has_workers = False
         self.done = ledger.done
         self.n_recomputed = self.n_retried = 0
         self.n_before = ledger.n_rows_done
         self.n_errors_before = ledger.errors.total()
 
-    def prepare(self, config: RunConfig) -> None:
-        """Tell the workers where and how to write."""
+    def _prepare(self) -> None:
+        """Tell the workers where and how to write; this starts them, if nothing has before."""
         message = {
             "type": "open",
             "folder": str(self.ledger.folder),
             "schema": self.ledger.schema.serialize().to_pybytes().hex(),
             "metadata": self.ledger.metadata,
             "part_bytes": PART_BYTES,
-            "part_seconds": config.commit_every,
+            "part_seconds": self.commit_every,
         }
         for worker in range(self.pool.n_workers):
             self.pool.send(worker, {**message, "worker": worker})
+        self.has_workers = True
+        self.ready = time.monotonic()
 
     def run(self, limit: int | None) -> Report:
         """Annotate what the ledger lacks; when it ends early, commit what is whole first."""
@@ -186,9 +193,9 @@ class _Loop:
             try:
                 self._listen(hand_out(self.pool, map(self._work, chunks), is_over))
             except CorpusError:
-                self._listen(finish(self.pool, is_over))  # what was read before is kept
+                self._finish(is_over)  # what was read before is kept
                 raise
-            self._listen(finish(self.pool, is_over))
+            self._finish(is_over)
         if stop.number is not None:
             raise StoppedError(
                 stop.number,
@@ -203,6 +210,10 @@ class _Loop:
             raise self._limit_error()
         self.ledger.finish(report.to_dict())
         return report
+
+    def _finish(self, is_over: Callable[[], bool]) -> None:
+        if self.has_workers:
+            self._listen(finish(self.pool, is_over))
 
     def _has_too_many_errors(self) -> bool:
         n_errors = self.n_errors_before + self.tally.n_errors
@@ -220,6 +231,8 @@ class _Loop:
         )
 
     def _work(self, chunk: Chunk) -> tuple[Message, pa.RecordBatch]:
+        if not self.has_workers:
+            self._prepare()
         slices = [asdict(each) for each in chunk.slices]
         stamps = self.ledger.stamps(chunk.slices)
         return {"type": "chunk", "slices": slices, "stamps": stamps}, chunk.batch
@@ -278,19 +291,3 @@ class _Loop:
             skipped=[str(path) for path in self.corpus.skipped],
             n_workers=self.pool.n_workers,
         )
-
-
-def start_pool(config: RunConfig, devices: Sequence[str]) -> Pool:
-    """Start the workers, or the one in this process for `workers = 0`."""
-    if config.workers == 0:
-        return LocalPool(config, devices[0])
-    return ProcessPool(config, devices)
-
-
-def wait_until_ready(pool: Pool) -> list[Message]:
-    """Return what the first worker says of its components, once all workers have loaded them."""
-    components: dict[int, list[Message]] = {}
-    while len(components) < pool.n_workers:
-        for worker, message in pool.receive():
-            components[worker] = message["components"]
-    return components[0]

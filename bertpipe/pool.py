@@ -177,6 +177,22 @@ class LocalPool:
         del self._worker
 
 
+def start_pool(config: RunConfig, devices: Sequence[str]) -> Pool:
+    """Start the workers, or the one in this process for `workers = 0`."""
+    if config.workers == 0:
+        return LocalPool(config, devices[0])
+    return ProcessPool(config, devices)
+
+
+def wait_until_ready(pool: Pool) -> list[Message]:
+    """Return what the first worker says of its components, once all workers have loaded them."""
+    components: dict[int, list[Message]] = {}
+    while len(components) < pool.n_workers:
+        for worker, message in pool.receive():
+            components[worker] = message["components"]
+    return components[0]
+
+
 def start_message(config: RunConfig) -> Message:
     """Return the first message of a worker."""
     return {"type": "start", "config": config.to_dict(), "text_field": config.text_field}

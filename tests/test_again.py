@@ -284,3 +284,30 @@ def _change(corpus, name, how, n, is_whole):
     record = '{"text": "%s"}\n' if name.endswith("jsonl") else "%s\n"
     new = "".join(record % (f"{n + i} " + "x" * 300) for i in range(n))
     path.write_text(kept + (new if is_whole else new[:-10]))
+
+
+def test_a_run_with_nothing_to_do_makes_no_annotator_and_one_with_work_does(
+    corpus, out, monkeypatch
+):
+    (corpus / "a.jsonl").write_text(lines(0, 5))
+    run(corpus, out)
+
+    def fail(config):
+        raise AssertionError("made")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "create_all", fail)
+        assert run(corpus, out).n_rows == 5
+        append(corpus / "a.jsonl", lines(5, 6))
+        with pytest.raises(AssertionError, match="made"):
+            run(corpus, out)
+    assert run(corpus, out).n_new == 1
+
+
+def test_other_settings_are_refused_though_the_components_are_recalled(corpus, out):
+    (corpus / "a.jsonl").write_text(lines(0, 5))
+    run(corpus, out)
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"pattern was .* now"):
+            run(corpus, out, overrides={"components.numbers.pattern": "[0-4]+"})
+    assert run(corpus, out).n_new == 0

@@ -33,6 +33,7 @@ ORDER = (
     "rewrite",
     "retry",
     "job",
+    "recall",
     "stopping",
     "engine",
     "api",

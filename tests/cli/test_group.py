@@ -10,13 +10,14 @@ from bertpipe import __version__
 from bertpipe.cli import main
 
 NAMES = sorted(main.commands)
-VERBS = {"Annotate", "Check", "Fine-tune", "List", "Print", "Show", "Write"}
+VERBS = {"Annotate", "Check", "Fine-tune", "List", "Merge", "Print", "Show", "Write"}
 
 
 def test_these_are_the_commands():
     assert NAMES == [
         "annotate",
         "check",
+        "compact",
         "components",
         "config",
         "run",
@@ -44,7 +45,7 @@ def test_every_option_has_help(name):
 @pytest.mark.usefixtures("folder", "model_package")
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "train"])
 def test_the_example_in_the_help_runs(name, call):
-    if name in ("status", "verify", "view"):
+    if name in ("compact", "status", "verify", "view"):
         call(*example("run"), "--run.workers=0")
     assert call(*example(name), "--run.workers=0").exit_code in (0, 3)
 
