@@ -31,7 +31,8 @@ def circumstances(config: RunConfig, devices: Sequence[str]) -> str:
     points = plugin_points()
     factories = [points.get(component.factory) for component in config.components]
     known = {
-        "config": config.to_dict(),
+        "components": config.to_dict()["components"],
+        "encoder": config.to_dict()["encoder"],
         "code": config.code and _state(Path(config.code)),
         "device": devices[0],
         "host": socket.gethostname(),

@@ -34,6 +34,7 @@ ORDER = (
     "retry",
     "job",
     "recall",
+    "plan",
     "stopping",
     "engine",
     "api",

@@ -20,7 +20,7 @@ from bertpipe.cli.options import (
     read_config,
 )
 from bertpipe.cli.progress import ProgressLine
-from bertpipe.cli.summary import summarise
+from bertpipe.cli.summary import summarise, summarise_plan
 from bertpipe.errors import ConfigError
 from bertpipe.tolerance import ON_ERROR, Tolerance, tolerance
 
@@ -85,6 +85,7 @@ def _parse_tolerance(
     metavar="N|P%",
     help="End the run early when more rows are in error.  [default: any number]",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
@@ -104,6 +105,7 @@ def run_command(
     allow_errors: Tolerance,
     on_error: str,
     max_errors: Tolerance | None,
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -116,19 +118,25 @@ def run_command(
     Exit code 3 means that all is written and some rows are in error.
     """
     config = read_config(components, config_path, context.obj, settings)
+    what: dict[str, Any] = {
+        "config": config,
+        "output": output or Path(default_output(corpus[0])),
+        "limit": limit,
+        "overwrite": overwrite,
+        "retry": retry_errors,
+        "changed": changed,
+        "final": final,
+    }
+    if dry_run:
+        _tell_plan(corpus, what, as_json=as_json)
+        return
     from bertpipe.engine import run
 
     line = None if quiet else ProgressLine(is_terminal=sys.stderr.isatty())
     try:
         report = run(
             corpus,
-            config=config,
-            output=output or Path(default_output(corpus[0])),
-            limit=limit,
-            overwrite=overwrite,
-            retry=retry_errors,
-            changed=changed,
-            final=final,
+            **what,
             tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
             progress=line,
         )
@@ -138,6 +146,15 @@ def run_command(
     _tell(report, quiet=quiet, as_json=as_json)
     if not is_allowed(report, allow_errors):
         context.exit(ROWS_IN_ERROR)
+
+
+def _tell_plan(corpus: Sequence[str], what: dict[str, Any], *, as_json: bool) -> None:
+    from bertpipe.plan import plan
+
+    found = plan(corpus, **what)
+    lines = [json.dumps(found.to_dict(), indent=2, ensure_ascii=False)]
+    for line in lines if as_json else summarise_plan(found):
+        click.echo(line)
 
 
 def _tell(report: Report, *, quiet: bool, as_json: bool) -> None:

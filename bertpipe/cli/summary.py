@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bertpipe.cli.text import counted, duration, names, rate, table
 
 if TYPE_CHECKING:
+    from bertpipe.plan import Plan
     from bertpipe.report import Report
 
 N_LABELS = 6
@@ -23,6 +24,30 @@ def summarise(report: Report) -> Iterator[str]:
     if report.skipped:
         yield f"Skipped {counted(len(report.skipped), 'file')} of unknown extension."
     yield query(report)
+
+
+def summarise_plan(plan: Plan) -> Iterator[str]:
+    """Yield the lines that tell what a run would do."""
+    yield from table(_plan_rows(plan))
+    if plan.is_refused:
+        yield "The run would be refused: give --changed recompute or --changed ignore."
+
+
+def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "output", f"{plan.output}, {counted(plan.n_rows, 'row')}"
+    chunks = counted(plan.n_chunks, "chunk")
+    yield "to compute", f"{counted(plan.n_documents, 'document')} in {chunks}"
+    if plan.n_replaced:
+        rows = counted(plan.n_recomputed, "row")
+        yield (
+            "to replace",
+            f"{counted(plan.n_replaced, 'part')}, up to {rows} of them computed again",
+        )
+    if plan.n_retried:
+        yield "to retry", f"{counted(plan.n_retried, 'row')} in error"
+    for kind, found in {"new": plan.new, **plan.sources}.items():
+        if found:
+            yield kind, f"{counted(len(found), 'source')}: {names(found)}"
 
 
 def _headline(report: Report) -> str:
