@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bertpipe.training.callbacks import Moment
 
 PLAIN_SECONDS = 30.0
-FORMAT = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {elapsed}<{remaining}{postfix}"
+FORMAT = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}  {elapsed}, {remaining} left{postfix}"
 
 
 class TrainingBar:

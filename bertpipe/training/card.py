@@ -27,7 +27,7 @@ def write_card(
     sections = {
         "Data": [*items(card.get("data", ())), *data_lines(task, trained)],
         "Licence": [str(card.get("licence", "Not stated."))],
-        "Recipe": [*fenced([command]), *recipe_table(settings, task, card, trained)],
+        "Recipe": [*fenced([command]), "", *recipe_table(settings, task, card, trained)],
         "Training": training_lines(trained),
         "Scores": list(score_table(trained.scores[task.name])),
         "Check the scores": fenced(evaluate_commands(folder, settings, task)),
@@ -60,15 +60,14 @@ def items(values: Iterable[str]) -> list[str]:
 
 
 def fenced(lines: Iterable[str]) -> list[str]:
-    """Return lines as a block of code with an empty line behind it."""
-    return ["```sh", *lines, "```", ""]
+    """Return lines as a block of code."""
+    return ["```sh", *lines, "```"]
 
 
 def data_lines(task: TaskSettings, trained: "Trained") -> list[str]:
     """Return a line for each data file: its records and how often an epoch reads them."""
     read = [
-        f"- `{name}` ({task.train[name].path.name}): {n:,} records, "
-        f"{task.train[name].passes:g} times an epoch"
+        f"- `{name}` ({task.train[name].path.name}): {n:,} records, {often(task.train[name])}"
         for name, n in trained.n_records[task.name].items()
     ]
     scored = [
@@ -76,6 +75,11 @@ def data_lines(task: TaskSettings, trained: "Trained") -> list[str]:
         for name, n in trained.n_dev[task.name].items()
     ]
     return [*read, *scored]
+
+
+def often(source: Source) -> str:
+    """Return how often an epoch reads a file."""
+    return "each epoch" if source.passes == 1 else f"{source.passes:g} times an epoch"
 
 
 def recipe_table(

@@ -143,7 +143,7 @@ def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
     assert lines[-1] == f"ner is in {settings.output}"
     card = (settings.output / "README.md").read_text()
     assert "bertpipe train recipe.cfg" in card
-    assert "(ner.conll): 4 records, 1 times an epoch" in card
+    assert "(ner.conll): 4 records, each epoch" in card
     assert "| data | precision | recall | f1 |" in card
     assert "| batch_tokens | 2048 |" in card
     assert "bertpipe evaluate OUTPUT ner.conll --max-length=32 --stride=8" in card

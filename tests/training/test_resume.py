@@ -30,25 +30,35 @@ def finish(recipe: Path, output: Path, *more: str) -> str:
     return said
 
 
-def kill_at(process: subprocess.Popen, share: float) -> None:
+def stop_at(process: subprocess.Popen, share: float, how: signal.Signals) -> str:
+    """Send a signal when so much is trained; return what is said then."""
     assert process.stderr is not None
     for line in process.stderr:
         found = re.match(r"step (\d+) of (\d+)", line)
         if found and int(found[1]) >= share * int(found[2]):
             break
-    process.send_signal(signal.SIGKILL)
-    with process:
-        assert process.wait() == -signal.SIGKILL
+    process.send_signal(how)
+    return process.communicate(timeout=300)[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("names", [("ner",), ("sentiment", "qa")])
-def test_a_training_killed_at_60_percent_ends_as_one_left_alone(recipe, tmp_path, names):
+@pytest.mark.parametrize(
+    ("names", "how", "code", "told"),
+    [
+        (("ner",), signal.SIGKILL, -signal.SIGKILL, ""),
+        (("sentiment", "qa"), signal.SIGINT, 130, "the same command goes on from the last check"),
+    ],
+)
+def test_a_training_stopped_at_60_percent_ends_as_one_left_alone(
+    recipe, tmp_path, names, how, code, told
+):
     recipe(*names)
     path = tmp_path / "recipe.cfg"
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     finish(path, alone)
-    kill_at(start(path, killed), 0.6)
+    process = start(path, killed)
+    assert told in stop_at(process, 0.6, how)
+    assert process.returncode == code
     assert not list(killed.rglob("README.md"))
     said = finish(path, killed)
     ((step, n_steps),) = re.findall(r"Going on from step (\d+) of (\d+)", said)
