@@ -77,7 +77,7 @@ class TaskTrainer(Trainer):
         progress: Callable[[Moment], None] | None,
     ) -> None:
         loop = settings.training
-        self.trunk, self.tasks, self.tokenizer = trunk, tasks, tokenizer
+        self.trunk, self.tasks, self.task_tokenizer = trunk, tasks, tokenizer
         self.budget, self.smoothing = chosen.batch_tokens, loop.label_smoothing
         portions = {name: task.train for name, task in tasks.items()}
         self.features = TaskFeatures(portions)
@@ -109,7 +109,9 @@ class TaskTrainer(Trainer):
         loader = DataLoader(
             self.features,
             batch_sampler=self.batches,
-            collate_fn=partial(collate, pad_id=self.tokenizer.pad_token_id, budget=self.budget),
+            collate_fn=partial(
+                collate, pad_id=self.task_tokenizer.pad_token_id, budget=self.budget
+            ),
         )
         return self.accelerator.prepare(loader)
 
@@ -164,7 +166,7 @@ class TaskTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Write each head as a whole model folder, so that a checkpoint is usable as it is."""
         folder = Path(output_dir or str(self.args.output_dir))
-        save_models(self.trunk, self.tokenizer, {name: folder / name for name in self.tasks})
+        save_models(self.trunk, self.task_tokenizer, {name: folder / name for name in self.tasks})
 
     def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
         load_models(self.trunk, Path(checkpoint))

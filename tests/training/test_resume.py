@@ -48,6 +48,7 @@ def stop_at(process: subprocess.Popen, share: float, how: signal.Signals) -> str
         (("ner",), signal.SIGKILL, -signal.SIGKILL, ""),
         (("sentiment", "qa"), signal.SIGINT, 130, "the same command goes on from the last check"),
     ],
+    ids=["killed", "interrupted"],
 )
 def test_a_training_stopped_at_60_percent_ends_as_one_left_alone(
     recipe, tmp_path, names, how, code, told
