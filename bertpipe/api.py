@@ -14,6 +14,7 @@ from bertpipe.corpus.streams import is_unicode
 from bertpipe.engine import run as run_config
 from bertpipe.errors import ConfigError
 from bertpipe.job import with_local_models
+from bertpipe.output.shards import Shard
 from bertpipe.pool import Pool, finish, hand_out, start_pool, wait_until_ready, worker_devices
 from bertpipe.records import ERROR, ERROR_TYPE
 from bertpipe.report import Report
@@ -41,6 +42,7 @@ def run(
     retry_errors: bool = False,
     changed: str | None = None,
     final: bool = False,
+    shard: str | None = None,
     on_error: str = "record",
     max_errors: str | int | None = None,
     **settings: Any,
@@ -52,6 +54,7 @@ def run(
     retry_errors: compute the rows in error again first.
     changed: "recompute" or "ignore" a source that is no longer what its rows were made from.
     final: count the last line of a growing file though it does not end.
+    shard: "2/3" computes the second third of the work, which other processes do the rest of.
     on_error: "record", or "fail" to end at the first row in error. max_errors: a number or a share
     such as "1%" of the rows of the output that may be in error; with more the run ends early.
 
@@ -70,6 +73,7 @@ def run(
         retry=retry_errors,
         changed=changed,
         final=final,
+        shard=Shard.parse(shard) if shard else None,
         tolerance=tolerance(on_error, max_errors),
     )
 

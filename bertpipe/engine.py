@@ -14,14 +14,17 @@ import pyarrow as pa
 from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
-from bertpipe.corpus.sources import STANDARD_INPUT
-from bertpipe.errors import ConfigError, CorpusError, LimitError, OutputError, StoppedError
+from bertpipe.errors import ConfigError, CorpusError, LimitError, StoppedError
 from bertpipe.job import (
+    agreed_chunk_chars,
+    begin_shard,
     chunk_chars,
     column_types,
     fingerprint,
     open_configured,
     recorded,
+    refuse_own_output,
+    refuse_second_input,
     with_local_models,
     without_schema,
 )
@@ -32,6 +35,7 @@ from bertpipe.output.inventory import parts
 from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
+from bertpipe.output.shards import Shard
 from bertpipe.pool import Pool, finish, hand_out, worker_devices
 from bertpipe.recall import LatePool, circumstances, recall, remember
 from bertpipe.report import Progress, Report, Tally
@@ -55,6 +59,7 @@ def run(
     retry: bool = False,
     changed: str | None = None,
     final: bool = False,
+    shard: Shard | None = None,
     tolerance: Tolerance | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -64,8 +69,8 @@ def run(
     `overwrite` replaces an output made with other settings. `retry` first computes the rows in
     error again. `changed` says what to do with a source that is no longer what its rows were made
     from: `recompute` or `ignore`; None refuses it. `final` counts the last line of a growing file
-    though it does not end. `tolerance` says how many rows of the output, those of earlier runs
-    included, may be in error; None is any number.
+    though it does not end. `shard` computes only the chunks of one shard. `tolerance` says how many
+    rows of the output, those of earlier runs included, may be in error; None is any number.
 
     Raises:
         UsageError: The corpus, a setting, a model or the output folder cannot be used as asked.
@@ -76,8 +81,13 @@ def run(
     started = time.monotonic()
     if overwrite and retry:
         raise ConfigError("--overwrite computes all rows, --retry-errors some; give one of them.")
+    if shard and (overwrite or retry or changed == "recompute"):
+        raise ConfigError(
+            "--shard adds rows, --overwrite, --retry-errors and --changed recompute replace some;"
+            " run without --shard for that."
+        )
     opened = open_configured(corpus, config)
-    _refuse_own_output(opened, output)
+    refuse_own_output(opened, output)
     config = with_local_models(config)
     devices = worker_devices(config, n_bytes=opened.n_bytes)
     state = circumstances(config, devices)
@@ -90,7 +100,7 @@ def run(
         job = Job(
             fingerprint=settings,
             input_schema=opened.schema,
-            chunk_chars=job.chunk_chars if job else chunk_chars(opened.n_bytes, devices),
+            chunk_chars=agreed_chunk_chars(output, job) or chunk_chars(opened.n_bytes, devices),
             text_field=config.text_field,
             recorded=recorded(pool, components),
         )
@@ -103,9 +113,12 @@ def run(
             overwrite=overwrite,
             changed=changed,
             final=final,
+            shard=shard,
         )
         with closing(ledger):
-            _refuse_second_input(ledger)
+            if shard:
+                begin_shard(ledger, shard, opened, limit)
+            refuse_second_input(ledger)
             remember(output, state, components)
             opened = replace(opened, sources=ledger.sources)
             n_recomputed = recompute_stale(pool, ledger, opened)
@@ -114,23 +127,6 @@ def run(
             loop.n_recomputed, loop.n_retried = n_recomputed, n_retried
             loop.commit_every = config.commit_every
             return loop.run(limit)
-
-
-def _refuse_own_output(corpus: Corpus, output: Path) -> None:
-    for source in corpus.sources:
-        if Path(source.path).parent.resolve() == output.resolve():
-            raise OutputError(
-                f"{source.name} lies in the output folder {output}; give another --output."
-            )
-
-
-def _refuse_second_input(ledger: Ledger) -> None:
-    """Standard input has no name or time by which one could know that it is the same again."""
-    if STANDARD_INPUT in ledger.done:
-        raise OutputError(
-            f"{ledger.folder} holds rows of an earlier standard input, which cannot be compared "
-            "with this one; give another --output, or --overwrite."
-        )
 
 
 class _Loop:
@@ -173,8 +169,9 @@ class _Loop:
             "part_bytes": PART_BYTES,
             "part_seconds": self.commit_every,
         }
+        label = f"{self.ledger.shard.label}." if self.ledger.shard else ""
         for worker in range(self.pool.n_workers):
-            self.pool.send(worker, {**message, "worker": worker})
+            self.pool.send(worker, {**message, "worker": f"{label}{worker}"})
         self.has_workers = True
         self.ready = time.monotonic()
 
@@ -182,9 +179,11 @@ class _Loop:
         """Annotate what the ledger lacks; when it ends early, commit what is whole first."""
         if self._has_too_many_errors():
             raise self._limit_error()
-        chunks = iterate_chunks(
+        chunks: Iterator[Chunk] = iterate_chunks(
             self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.done, limit=limit
         )
+        if self.ledger.shard:
+            chunks = filter(self.ledger.shard.owns, chunks)
         with StopSignal() as stop:
 
             def is_over() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +12,13 @@ import pyarrow as pa
 from bertpipe.annotators.code import code_digest
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
+from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
-from bertpipe.output.footer import LINES, RELATIVE_TO
+from bertpipe.errors import ConfigError, OutputError
+from bertpipe.output import shards
+from bertpipe.output.footer import LINES, RELATIVE_TO, Job
+from bertpipe.output.ledger import Ledger
+from bertpipe.output.shards import Shard
 from bertpipe.pool import Pool
 from bertpipe.records import FORMAT_VERSION
 from bertpipe.report import versions
@@ -97,6 +103,47 @@ def chunk_chars(n_bytes: int, devices: Sequence[str]) -> int:
         return largest
     fair = n_bytes // (CHUNKS_A_WORKER * len(devices))
     return min(largest, max(MIN_CHUNK_CHARS, fair))
+
+
+def refuse_own_output(corpus: Corpus, output: Path) -> None:
+    """Raise OutputError if a source lies in the output folder."""
+    for source in corpus.sources:
+        if Path(source.path).parent.resolve() == output.resolve():
+            raise OutputError(
+                f"{source.name} lies in the output folder {output}; give another --output."
+            )
+
+
+def begin_shard(ledger: Ledger, shard: Shard, corpus: Corpus, limit: int | None) -> None:
+    """Agree with the other shards on what each of them does, or raise UsageError."""
+    if STANDARD_INPUT in (source.name for source in corpus.sources):
+        raise ConfigError("Standard input cannot be divided into shards; save it to a file.")
+    if ledger.stale:
+        raise OutputError(
+            f"Rows of {ledger.folder} are to be computed again, since a line has grown; run once"
+            " without --shard."
+        )
+    shards.enlist(
+        ledger.folder,
+        shard,
+        corpus.sources,
+        chunk_chars=ledger.job.chunk_chars,
+        limit=limit,
+    )
+
+
+def refuse_second_input(ledger: Ledger) -> None:
+    """Standard input has no name or time by which one could know that it is the same again."""
+    if STANDARD_INPUT in ledger.done:
+        raise OutputError(
+            f"{ledger.folder} holds rows of an earlier standard input, which cannot be compared "
+            "with this one; give another --output, or --overwrite."
+        )
+
+
+def agreed_chunk_chars(folder: Path, recorded: Job | None) -> int | None:
+    """Return the size of chunks that is fixed: by the parts, or by shards that have none yet."""
+    return recorded.chunk_chars if recorded else shards.agreed_chunk_chars(folder)
 
 
 def without_schema(component: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from bertpipe.errors import ConfigError
 from bertpipe.tolerance import ON_ERROR, Tolerance, tolerance
 
 if TYPE_CHECKING:
+    from bertpipe.output.shards import Shard
     from bertpipe.report import Report
 
 ROWS_IN_ERROR = 3
@@ -37,6 +38,21 @@ def _parse_tolerance(
     del context, option
     try:
         return None if value is None else Tolerance.parse(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _parse_shard(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> Shard | None:
+    """Return which part of the work is to be done."""
+    del context, option
+    if value is None:
+        return None
+    from bertpipe.output.shards import Shard
+
+    try:
+        return Shard.parse(value)
     except ConfigError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -64,6 +80,12 @@ def _parse_tolerance(
     help="What to do with a file that changed since.  [default: stop]",
 )
 @click.option("--final", is_flag=True, help="A growing file's last line counts without its end.")
+@click.option(
+    "--shard",
+    callback=_parse_shard,
+    metavar="I/N",
+    help="Do the I-th of N parts of the work; others do the rest.",
+)
 @click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
 @click.option(
     "--allow-errors",
@@ -102,6 +124,7 @@ def run_command(
     retry_errors: bool,
     changed: str | None,
     final: bool,
+    shard: Shard | None,
     allow_errors: Tolerance,
     on_error: str,
     max_errors: Tolerance | None,
@@ -127,6 +150,8 @@ def run_command(
         "changed": changed,
         "final": final,
     }
+    if dry_run and shard:
+        raise click.UsageError("--dry-run tells of all the work; leave out --shard.")
     if dry_run:
         _tell_plan(corpus, what, as_json=as_json)
         return
@@ -137,6 +162,7 @@ def run_command(
         report = run(
             corpus,
             **what,
+            shard=shard,
             tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
             progress=line,
         )

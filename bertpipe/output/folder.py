@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertpipe.errors import OutputError
+from bertpipe.errors import BusyError, OutputError
 from bertpipe.output import overwrite as overwriting
 from bertpipe.output.files import BOOKKEEPING, LOCK, entries, remove
 from bertpipe.output.footer import Job, differences
 from bertpipe.output.inventory import parts, refuse_other_settings
 from bertpipe.output.lock import FolderLock
 from bertpipe.output.parquet import TEMPORARY
+from bertpipe.output.shards import Shard
 
 
 def recorded_job(
@@ -37,21 +38,27 @@ def recorded_job(
     return job
 
 
-def take_lock(folder: Path) -> FolderLock:
-    """Take the lock of an output folder, which is made if it is not there.
+def take_lock(folder: Path, shard: Shard | None = None) -> FolderLock:
+    """Take the lock of an output folder, or of a shard of it; the folder is made if need be.
 
     Raises:
-        BusyError: Another process holds it.
+        BusyError: Another process holds it; or one of a shard, where all is wanted, or all.
         OutputError: The folder cannot be made or written.
     """
     bookkeeping = folder / BOOKKEEPING
     try:
         bookkeeping.mkdir(parents=True, exist_ok=True)
-        return FolderLock.acquire(bookkeeping / LOCK)
+        lock = FolderLock.acquire(bookkeeping / (f"{LOCK}-{shard.label}" if shard else LOCK))
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written ({error.strerror}); mend that or give another --output."
         ) from error
+    try:
+        lock.refuse_others(LOCK if shard else f"{LOCK}-*")
+    except BusyError:
+        lock.release()
+        raise
+    return lock
 
 
 def remove_empty(*folders: Path) -> None:
@@ -61,16 +68,25 @@ def remove_empty(*folders: Path) -> None:
             folder.rmdir()
 
 
-def clean(folder: Path) -> None:
+def clean(folder: Path, shard: Shard | None = None) -> None:
     """Delete what earlier processes left behind, all of it temporary; only under the lock.
 
-    An exchange has to be finished before.
+    A shard deletes only what is its own. An exchange has to be finished before.
     """
+    left = entries(folder / BOOKKEEPING / TEMPORARY)
+    for path in (path for path in left if not shard or path.name.startswith(f"{shard.label}.")):
+        remove(path)
+    if shard is None:
+        _clean_bookkeeping(folder)
+
+
+def _clean_bookkeeping(folder: Path) -> None:
     merged = overwriting.merged_folder(folder)
-    for path in (*entries(folder / BOOKKEEPING / TEMPORARY), *entries(merged)):
+    for path in entries(merged):
         remove(path)
     remove_empty(merged)
     for path in entries(folder / BOOKKEEPING):
         # A file `.lock.TOKEN` may belong to a process that is asking for the lock just now.
-        if path.name.startswith(".") and not path.name.startswith(f".{LOCK}."):
+        is_hidden = path.name.startswith(".") and not path.name.startswith(f".{LOCK}")
+        if is_hidden or path.name.startswith(f"{LOCK}-"):
             remove(path)

@@ -23,6 +23,7 @@ from bertpipe.corpus.chunks import Slice, SourceDone
 from bertpipe.corpus.growth import covered
 from bertpipe.corpus.sources import Source
 from bertpipe.output import overwrite as overwriting
+from bertpipe.output import shards
 from bertpipe.output.changes import Changes, Ranges, compare
 from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import (
@@ -45,6 +46,7 @@ from bertpipe.output.inventory import (
     set_aside,
 )
 from bertpipe.output.parquet import SUFFIX, TEMPORARY, TemporaryPart, commit_part
+from bertpipe.output.shards import Shard
 
 
 class Ledger:
@@ -57,9 +59,15 @@ class Ledger:
     """
 
     def __init__(
-        self, folder: Path, job: Job, schema: pa.Schema, sources: Sequence[Source]
+        self,
+        folder: Path,
+        job: Job,
+        schema: pa.Schema,
+        sources: Sequence[Source],
+        shard: Shard | None,
     ) -> None:
         self.folder = folder
+        self.shard = shard
         self.job = job
         self.schema = schema
         self.metadata = job.metadata()
@@ -73,7 +81,7 @@ class Ledger:
         self._errors_of: dict[str, Mapping[str, int]] = {}  # by the name of the part
         self._replaced: list[str] | None = None
         self._is_new = not folder.exists()
-        self._lock = take_lock(folder)
+        self._lock = take_lock(folder, shard)
 
     @classmethod
     def open(
@@ -86,21 +94,23 @@ class Ledger:
         overwrite: bool = False,
         changed: str | None = None,
         final: bool = False,
+        shard: Shard | None = None,
     ) -> Self:
         """Take the lock, delete leftovers, and read what earlier runs of the job have done.
 
         changed: `recompute` makes the rows of a source that has changed stale, `ignore` leaves it
-        out. final: a last line counts though it does not end.
+        out. final: a last line counts though it does not end. shard: take the lock of this shard
+        alone.
 
         Raises:
             BusyError: Another process holds the lock.
             OutputError: The parts are of another job, or of sources that have changed since and
                 nothing is said of these, or something in the folder is not ours.
         """
-        ledger = cls(folder, job, schema, sources)
+        ledger = cls(folder, job, schema, sources, shard)
         try:
             overwriting.finish_exchange(folder)
-            clean(folder)
+            clean(folder, shard)
             ledger._read_staged() if overwrite else ledger._read(changed, final)
         except BaseException:
             ledger.close()
@@ -177,6 +187,7 @@ class Ledger:
             if self._replaced is not None:
                 overwriting.exchange(self.folder, self._replaced)
             self.write_report(report)
+            shards.end(self.folder, self.shard) if self.shard else shards.dissolve(self.folder)
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `_bertpipe/report.json`, also for a run that ends early."""
@@ -185,7 +196,8 @@ class Ledger:
     def close(self) -> None:
         """Give the lock back, and leave no empty folder behind."""
         bookkeeping = self.folder / BOOKKEEPING
-        remove_empty(bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder))
+        if self.shard is None:  # another one may be about to write there
+            remove_empty(bookkeeping / TEMPORARY, overwriting.staging_folder(self.folder))
         self._lock.release()
         remove_empty(bookkeeping, *([self.folder] if self._is_new else []))
 

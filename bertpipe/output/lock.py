@@ -96,6 +96,13 @@ class FolderLock:
         if current != self._holder:
             raise _busy(self._path, current)
 
+    def refuse_others(self, names: str) -> None:
+        """Raise BusyError if a lock beside this one is held, whose name fits the pattern."""
+        for other in self._path.parent.glob(names):
+            found = _read(other)
+            if other != self._path and found and not _is_stale(other, found, self._path, STALE_S):
+                raise _busy(other, found)
+
     def release(self) -> None:
         """Give the lock back; a lock that another process has taken over stays."""
         self._released.set()
@@ -112,9 +119,9 @@ class FolderLock:
 
 
 def living_holder(path: Path) -> Holder | None:
-    """Return who holds the lock at `path`; None if nobody does, or its process here is gone."""
-    found = _read(path)
-    return None if found is None or found.is_dead() else found
+    """Return who holds the lock at `path` or one of a shard; None if all that did are gone."""
+    found = (_read(each) for each in (path, *path.parent.glob(f"{path.name}-*")))
+    return next((each for each in found if each is not None and not each.is_dead()), None)
 
 
 def _appear(candidate: Path, path: Path) -> bool:
