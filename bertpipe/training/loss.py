@@ -1,7 +1,7 @@
 """The loss of a batch, piece by piece: classes weighted, labels smoothed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bertpipe.errors import ConfigError
 from bertpipe.training.batches import Portion
-from bertpipe.training.features import IGNORED
+from bertpipe.training.features import IGNORED, Feature
 from bertpipe.training.settings import LoopSettings
 from bertpipe.training.tasks import Task
 
@@ -20,15 +20,21 @@ def loss_of(
 ) -> Tensor:
     """Return the mean loss of a piece: without weights and smoothing it is the model's own.
 
-    weights: [labels], or None where labels count alike or there are none.
+    Labels are classes [windows] or [windows, tokens], or numbers [windows, labels], 1.0 for each
+    label that the text has. weights: [labels], or None where all count alike; of labels that a text
+    may have several of, they are the weights of having one.
     """
     if "start_positions" in piece:
         return answer_loss(output, piece)
     if weights is None and not smoothing:
         return output.loss
+    scores, labels = output.logits.float(), piece["labels"]
+    if labels.is_floating_point():
+        soft = labels * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(scores, soft, pos_weight=weights)
     return F.cross_entropy(
-        output.logits.float().flatten(0, -2),
-        piece["labels"].flatten(),
+        scores.flatten(0, -2),
+        labels.flatten(),
         weight=weights,
         ignore_index=IGNORED,
         label_smoothing=smoothing,
@@ -52,7 +58,7 @@ def answer_loss(output: Any, piece: Mapping[str, Tensor]) -> Tensor:
 def amount(piece: Mapping[str, Tensor], *, weights: Tensor | None) -> Tensor:
     """Return how much a piece counts in the mean of its batch: its targets, weighted."""
     labels = piece.get("labels")
-    if labels is None:
+    if labels is None or labels.is_floating_point():
         return torch.tensor(float(len(piece["input_ids"])))
     counted = labels[labels != IGNORED]
     return torch.tensor(float(len(counted))) if weights is None else weights[counted].sum()
@@ -86,19 +92,38 @@ def class_weights(tasks: Mapping[str, Task], settings: LoopSettings) -> dict[str
 
 
 def balanced(task: Task) -> Tensor:
-    """Return weights [labels] that let each label count alike, however rare it is in training."""
+    """Return weights [labels] that let each label count alike, however rare it is in training.
+
+    Where a text may have several labels, having a label counts as much as not having it.
+    """
     counts = count_labels(task.train)
-    fair = sum(counts.values()) / len(counts)
-    return torch.tensor([fair / counts[i] if i in counts else 1.0 for i in range(len(task.labels))])
+    fair = [sum(counts.values()) / len(counts)] * len(task.labels)
+    if is_set(task.train[0].features[0]):
+        n_windows = sum(len(portion.features) * portion.passes for portion in task.train)
+        fair = [n_windows - counts[i] for i in range(len(task.labels))]
+    return torch.tensor([each / counts[i] if counts[i] else 1.0 for i, each in enumerate(fair)])
 
 
 def count_labels(portions: Sequence[Portion]) -> Counter[int]:
-    """Return how often an epoch reads each label id."""
+    """Return how often an epoch reads each label id that occurs."""
     counts: Counter[int] = Counter()
     for portion in portions:
-        found: Counter[int] = Counter()
-        for feature in portion.features:
-            found.update(feature.target if isinstance(feature.target, list) else [feature.target])
+        found = Counter(label for feature in portion.features for label in label_ids(feature))
         counts.update({label: n * portion.passes for label, n in found.items()})
-    del counts[IGNORED]
     return counts
+
+
+def label_ids(feature: Feature) -> Iterator[int]:
+    """Yield the label ids of a window: of its class, of its words, or of all its labels."""
+    target = feature.target
+    if not isinstance(target, list):
+        yield target
+    elif is_set(feature):
+        yield from (i for i, value in enumerate(target) if value)
+    else:
+        yield from (label for label in target if label != IGNORED)
+
+
+def is_set(feature: Feature) -> bool:
+    """Tell whether a window may have several labels: its target is a number for each."""
+    return isinstance(feature.target, list) and isinstance(feature.target[0], float)

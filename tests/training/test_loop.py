@@ -3,6 +3,7 @@ import re
 import shutil
 
 import pytest
+import spacy
 import torch
 from safetensors.torch import load_file
 
@@ -31,6 +32,16 @@ def test_every_task_learns_its_few_examples_by_heart(recipe, name):
     trained = train(settings)
     assert trained.scores[name]["file"][MAIN[name]] == 1.0
     assert evaluate(settings, settings.output) == trained.scores
+
+
+def test_what_was_learned_is_found_by_a_spacy_pipeline(recipe):
+    settings = recipe("ner", **{"training.epochs": 60})
+    train(settings)
+    nlp = spacy.blank("en")
+    config = {"model": str(settings.output), "max_length": 32, "stride": 8}
+    nlp.add_pipe("bert_ner", config=config)
+    doc = nlp("Anna visits Paris.")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna", "PER"), ("Paris", "LOC")]
 
 
 def test_several_tasks_share_one_encoder(recipe):

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,9 @@ from transformers import TrainerControl, TrainerState
 
 from bertpipe.errors import BertpipeError, ConfigError
 from bertpipe.training.base import dropout_settings, load_tokenizer
+from bertpipe.training.batches import Portion
 from bertpipe.training.callbacks import Watch, is_out_of_patience, is_over
+from bertpipe.training.features import Feature
 from bertpipe.training.loop import build_trunk, train
 from bertpipe.training.loss import amount, class_weights, loss_of
 from bertpipe.training.settings import LoopSettings
@@ -100,6 +103,28 @@ def test_words_without_a_label_have_no_part_in_balanced_weights(recipe, base):
     expected = {label: 15 / (4 * n) for label, n in counts.items()}
     by_label = dict(zip(task.labels, found.tolist(), strict=True))
     assert {label: by_label[label] for label in counts} == pytest.approx(expected)
+
+
+def test_of_several_labels_having_one_counts_as_much_as_not_having_it(recipe, base):
+    task = load_task(recipe("sentiment").tasks["sentiment"], load_tokenizer(base), seed=1)
+    targets = [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    windows = [Feature([2, 3], [0, 0], target, i) for i, target in enumerate(targets)]
+    several = replace(task, labels=("a", "b", "c"), train=[Portion(windows, passes=2.0)])
+    (found,) = class_weights({"x": several}, LoopSettings(class_weights="balanced")).values()
+    assert found.tolist() == pytest.approx([1 / 3, 3.0, 1.0])
+
+
+def test_a_loss_of_several_labels_weighs_having_one():
+    logits, labels = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]])
+    weights = torch.tensor([3.0, 5.0])
+    output, piece = SimpleNamespace(logits=logits), {"labels": labels, "input_ids": labels}
+    found = loss_of(output, piece, weights=weights, smoothing=0.0)
+    yes, no = -logits.sigmoid().log(), -(1 - logits.sigmoid()).log()
+    assert float(found) == pytest.approx(float(3 * yes[0, 0] + no[0, 1]) / 2)
+    soft = loss_of(output, piece, weights=None, smoothing=0.2)
+    each = torch.stack([0.9 * yes[0, 0] + 0.1 * no[0, 0], 0.1 * yes[0, 1] + 0.9 * no[0, 1]])
+    assert float(soft) == pytest.approx(float(each.mean()))
+    assert float(amount(piece, weights=weights)) == 1
 
 
 def test_weights_by_label_are_put_in_the_order_of_the_labels(recipe, base):
