@@ -11,7 +11,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from bertpipe.training import checkpoints
 from bertpipe.training.base import dropout_settings, load_tokenizer, task_base
 from bertpipe.training.callbacks import Moment, is_over
-from bertpipe.training.memory import explaining_memory
+from bertpipe.training.limits import explaining_limits
 from bertpipe.training.settings import LoopSettings, TrainSettings
 from bertpipe.training.tasks import Task, build_model, load_task
 from bertpipe.training.trainer import (
@@ -69,7 +69,7 @@ def train(
     from the last checkpoint there; without it, checkpoints that lie there are removed.
 
     Raises:
-        BertpipeError: The memory does not suffice, or the loss is no number any more.
+        BertpipeError: Memory or disk do not suffice, or the loss is no number any more.
     """
     loop = settings.training
     set_seed(loop.seed)
@@ -90,10 +90,10 @@ def train(
         chosen=chosen,
         progress=progress,
     )
-    with explaining_memory(chosen.batch_tokens):
+    with explaining_limits(settings.output, batch_tokens=chosen.batch_tokens):
         fit(trainer, patience=loop.patience, resume=resume, report=report)
         scores = score_all(trunk, tasks, budget=chosen.batch_tokens, bf16=False)
-    save_models(trunk, tokenizer, output_folders(settings))
+        save_models(trunk, tokenizer, output_folders(settings))
     return Trained(
         scores=scores,
         n_records={name: task.n_records for name, task in tasks.items()},

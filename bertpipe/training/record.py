@@ -111,4 +111,7 @@ def _source(source: Source) -> dict[str, Any]:
     path = values.pop("path")
     if not path.is_file():
         raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
-    return {**values, "content": sha256(path, path.stat().st_size)}
+    try:
+        return {**values, "content": sha256(path, path.stat().st_size)}
+    except OSError as error:
+        raise CorpusError(f"The data file {path} cannot be read ({error.strerror}).") from error

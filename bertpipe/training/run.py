@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bertpipe.encoder.device import list_devices
 from bertpipe.errors import ConfigError
+from bertpipe.output.files import writing
 from bertpipe.output.lock import FolderLock
 from bertpipe.training import checkpoints, curves, record
 from bertpipe.training.card import write_card
@@ -71,8 +72,9 @@ def check_installed() -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
     """Hold the lock of the folder for checkpoints; remove the folder if it is empty at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FolderLock.acquire(folder / "lock")
+    with writing(folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock.acquire(folder / "lock")
     try:
         yield folder
     finally:

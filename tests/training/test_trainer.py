@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -217,26 +218,42 @@ from bertpipe.cli import main
 from bertpipe.training import loop
 def starve(*arguments, **options):
     pages = int(open("/proc/self/statm").read().split()[0])
-    limit = pages * resource.getpagesize() + (200 << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limits = {"memory": (resource.RLIMIT_AS, pages * resource.getpagesize() + (200 << 20)),
+              "file": (resource.RLIMIT_FSIZE, 20_000)}
+    kind, limit = limits[sys.argv[1]]
+    resource.setrlimit(kind, (limit, limit))
     return fit(*arguments, **options)
 fit, loop.fit = loop.fit, starve
-main(sys.argv[1:], prog_name="bertpipe")
+main(sys.argv[2:], prog_name="bertpipe")
 """
+
+
+def starved(of: str, recipe_path: Path, *settings: str) -> str:
+    """Return what a training says that lacks something after it was loaded."""
+    command = [sys.executable, "-c", STARVED, of, "train", str(recipe_path), *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
 
 
 @pytest.mark.slow
 def test_a_lack_of_memory_names_the_setting_to_change(recipe, tmp_path):
     recipe("sentiment")
-    settings = ["batch_size=null", "batch_tokens=1000000", "epochs=1"]
-    result = subprocess.run(
-        [sys.executable, "-c", STARVED, "train", str(tmp_path / "recipe.cfg")]
-        + [f"--training.{setting}" for setting in settings]
-        + ["--tasks.sentiment.train.file.passes=20000"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    said = starved(
+        "memory",
+        tmp_path / "recipe.cfg",
+        "--training.batch_size=null",
+        "--training.batch_tokens=1000000",
+        "--tasks.sentiment.train.file.passes=20000",
     )
-    assert result.returncode == 1, result.stderr
-    assert "Traceback" not in result.stderr
-    assert "does not suffice for 1,000,000 tokens at once; lower training.batch" in result.stderr
+    assert "does not suffice for 1,000,000 tokens at once; lower training.batch_tokens" in said
+
+
+@pytest.mark.slow
+def test_a_lack_of_room_on_disk_is_told(recipe, tmp_path):
+    settings = recipe("sentiment")
+    said = starved("file", tmp_path / "recipe.cfg")
+    assert f"{settings.output} cannot be written (" in said
+    assert "make room and run the same command again" in said
