@@ -46,6 +46,10 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
     for kind, n_errors in found.errors_by_type.items():
         yield f"  {kind}", f"{n_errors:,}{shorten(found.examples.get(kind))}"
     yield "sources", f"{found.n_sources_complete:,} complete{_partly(found)}"
+    if found.sources_gone:
+        yield "  gone", names(found.sources_gone)
+    if found.sources_touched:
+        yield "  touched", f"{names(found.sources_touched)}: of another size or time than they were"
     if found.damaged:
         yield "damaged", names(found.damaged)
     if found.n_staged:

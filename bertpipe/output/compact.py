@@ -25,7 +25,7 @@ from bertpipe.output.changes import Changes, compare
 from bertpipe.output.files import BOOKKEEPING, entries, writing
 from bertpipe.output.folder import clean, take_lock
 from bertpipe.output.footer import RELATIVE_TO, Part, Stamp, cut
-from bertpipe.output.inventory import parts, right_name
+from bertpipe.output.inventory import parts, right_name, source_places
 from bertpipe.output.lock import FolderLock
 from bertpipe.output.parquet import PartWriter, TemporaryPart
 
@@ -93,9 +93,7 @@ def _whole_parts(folder: Path) -> Iterator[Part]:
 def _sources_there(found: Sequence[Part]) -> list[Source]:
     """Return the sources that can be looked at where they were."""
     relative_to = found[0].job.fingerprint.get(RELATIVE_TO) if found else None
-    names = dict.fromkeys(name for part in found for name in part.stamps)
-    places = (os.path.join(relative_to or "", name) for name in names)
-    paths = [place for place in places if os.path.isfile(place)]
+    paths = [place for place in source_places(found).values() if os.path.isfile(place)]
     sources, _ = find_sources(paths, wanted_format="jsonl", relative_to=relative_to)
     return [replace(source, grows=True) for source in sources]
 

@@ -1,5 +1,6 @@
 """What lies in an output folder, and whether a job may go on with it."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.errors import OutputError
 from bertpipe.output.changes import Changes
 from bertpipe.output.files import BOOKKEEPING, entries, move
-from bertpipe.output.footer import Job, Part, differences, is_foreign, read_part
+from bertpipe.output.footer import RELATIVE_TO, Job, Part, differences, is_foreign, read_part
 from bertpipe.output.parquet import PART_NAME, SUFFIX, part_name
 from bertpipe.output.schema import as_stored
 
@@ -32,6 +34,13 @@ def parts(folder: Path) -> Iterator[tuple[Path, Part | None]]:
                 " another --output."
             )
         yield path, part
+
+
+def source_places(found: Sequence[Part]) -> dict[str, str]:
+    """Return where the sources of some parts were, by name; standard input was nowhere."""
+    relative_to = found[0].job.fingerprint.get(RELATIVE_TO) if found else None
+    names = dict.fromkeys(name for part in found for name in part.stamps)
+    return {name: os.path.join(relative_to or "", name) for name in names if name != STANDARD_INPUT}
 
 
 def part_paths(folder: Path) -> list[Path]:

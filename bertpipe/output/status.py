@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
+import os
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from bertpipe.output.coverage import Coverage
 from bertpipe.output.examples import error_examples
 from bertpipe.output.files import BOOKKEEPING, LOCK, REPORT, entries
 from bertpipe.output.footer import Part, read_part
-from bertpipe.output.inventory import DAMAGED, part_paths
+from bertpipe.output.inventory import DAMAGED, part_paths, source_places
 from bertpipe.output.lock import living_holder
 from bertpipe.output.overwrite import staged_parts
 
@@ -26,10 +27,11 @@ class Status:
     """The state of an output folder.
 
     n_missing: rows that lie before, or between, rows that are there. sources_partly_done: rows done
-    by name, of sources whose end has not been reached. damaged: parts that cannot be read, or were
-    set aside. n_staged: rows that an unfinished overwrite has gathered. running: who holds the lock
-    now. recorded: versions, workers and components as the last part names them. last_run: report of
-    the last run that ended.
+    by name, of sources whose end has not been reached. sources_gone: those that are not where they
+    were. sources_touched: those of another size or time, whatever their content. damaged: parts
+    that cannot be read, or were set aside. n_staged: rows that an unfinished overwrite has
+    gathered. running: who holds the lock now. recorded: versions, workers and components as the
+    last part names them. last_run: report of the last run that ended.
     """
 
     output: Path
@@ -42,6 +44,8 @@ class Status:
     examples: Mapping[str, str]
     n_sources_complete: int
     sources_partly_done: Mapping[str, int]
+    sources_gone: tuple[str, ...]
+    sources_touched: tuple[str, ...]
     damaged: tuple[str, ...]
     n_staged: int
     running: str | None
@@ -67,6 +71,7 @@ def status(folder: Path) -> Status:
     errors = sum((Counter(part.errors) for part in whole), Counter())
     shelf = (path.name for path in entries(folder / BOOKKEEPING / DAMAGED))
     running = living_holder(folder / BOOKKEEPING / LOCK)
+    gone, touched = _other_sources(whole)
     return Status(
         output=folder,
         n_rows=sum(part.n_rows for part in whole),
@@ -82,12 +87,34 @@ def status(folder: Path) -> Status:
             for name, each in done.items()
             if not _is_complete(each)
         },
+        sources_gone=gone,
+        sources_touched=touched,
         damaged=(*(path.name for path, part in found if part is None), *shelf),
         n_staged=sum(part.n_rows for _, part in staged_parts(folder) if part),
         running=str(running) if running else None,
         recorded=_recorded(whole),
         last_run=_report(folder),
     )
+
+
+def _other_sources(found: Sequence[Part]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the sources that are gone, and those of a size or time that no part knows."""
+    known: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+    for part in found:
+        for name, stamp in part.stamps.items():
+            known[name].add((stamp.size, stamp.mtime_ns))
+    now = {name: _stat(place) for name, place in source_places(found).items()}
+    gone = tuple(name for name, stat in now.items() if stat is None)
+    return gone, tuple(name for name, stat in now.items() if stat and stat not in known[name])
+
+
+def _stat(place: str) -> tuple[int, int] | None:
+    """Return size and time of a file; None if it is not there."""
+    try:
+        found = os.stat(place)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _is_complete(done: SourceDone) -> bool:

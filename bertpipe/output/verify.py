@@ -19,8 +19,8 @@ from bertpipe.errors import BusyError, OutputError
 from bertpipe.output.changes import compare
 from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import BOOKKEEPING, LOCK, sha256
-from bertpipe.output.footer import LINES, RELATIVE_TO, Job, Part, Stamp, differences, read_part
-from bertpipe.output.inventory import part_paths
+from bertpipe.output.footer import LINES, RELATIVE_TO, Job, Part, differences, read_part
+from bertpipe.output.inventory import part_paths, source_places
 from bertpipe.output.lock import living_holder
 from bertpipe.output.parquet import count_errors, part_name
 from bertpipe.records import SOURCE
@@ -71,7 +71,7 @@ def verify(
     for name, each in done.items():
         findings += _missing_rows(name, each)
     stamps = {name: stamp for part in found for name, stamp in part.stamps.items()}
-    now = _sources(found, stamps, paths, format)
+    now = _sources(found, paths, format)
     findings += _changed(found, now.values())
     if found:
         findings += _left_out(found[0].job, now, done)
@@ -174,15 +174,13 @@ def _missing_rows(name: str, done: SourceDone) -> Iterator[str]:
 
 def _sources(
     found: Sequence[Part],
-    stamps: Mapping[str, Stamp],
     paths: Sequence[str],
     format: str | None,  # noqa: A002
 ) -> dict[str, Source]:
     """Return the sources that can be looked at now: those of the paths, or where they were."""
     relative_to = found[0].job.fingerprint.get(RELATIVE_TO) if found else None
     if not paths:
-        places = (os.path.join(relative_to or "", name) for name in stamps)
-        paths = [place for place in places if place != STANDARD_INPUT and os.path.isfile(place)]
+        paths = [place for place in source_places(found).values() if os.path.isfile(place)]
         format = format or "jsonl"  # noqa: A001  (the files are not read)
     sources, _ = find_sources(paths, wanted_format=format, relative_to=relative_to)
     return {source.name: source for source in sources}

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from bertpipe import api
 from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import OutputError
 from bertpipe.output.ledger import Ledger
@@ -77,3 +78,21 @@ def test_it_is_json(committed, out):
 def test_a_folder_that_is_no_output_is_refused(tmp_path):
     with pytest.raises(OutputError, match="is no output of bertpipe"):
         status(tmp_path)
+
+
+def test_it_names_sources_that_are_gone_or_of_another_size_or_time(tmp_path, regex_plugin):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for name in "abc":
+        (corpus / f"{name}.txt").write_text(name)
+    options = {"output": tmp_path / "out", "components": [f"numbers={regex_plugin}"], "workers": 0}
+    api.run(corpus, **options, relative_to=str(tmp_path))
+    assert (status(tmp_path / "out").sources_gone, status(tmp_path / "out").sources_touched) == (
+        (),
+        (),
+    )
+    (corpus / "a.txt").unlink()
+    os.utime(corpus / "c.txt", ns=(1, 1))
+    found = status(tmp_path / "out")
+    assert found.sources_gone == ("corpus/a.txt",)
+    assert found.sources_touched == ("corpus/c.txt",)
