@@ -108,7 +108,8 @@ class LatePool:
 
     def _start(self) -> list[Message]:
         self._pool = start_pool(self._config, self._devices)
-        return wait_until_ready(self._pool)
+        said: list[Message] = json.loads(json.dumps(wait_until_ready(self._pool)))
+        return said
 
     def _check(self, said: list[Message]) -> None:
         if said != self._said:

@@ -71,8 +71,9 @@ class Changes:
     def stale_rows(self, part: Part) -> dict[str, Ranges]:
         """Return the rows of a part that have to be computed again, by source."""
         found: defaultdict[str, Ranges] = defaultdict(list)
+        stamps = part.stamps
         for each in part.slices:
-            key = (each.source, part.stamps[each.source])
+            key = (each.source, stamps[each.source])
             verdict = self._verdicts.get(key, Verdict.SAME)
             if verdict is Verdict.CHANGED:
                 found[each.source].append((each.first_row, each.end_row))

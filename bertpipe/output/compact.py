@@ -9,7 +9,8 @@ renaming and the deletions, a few milliseconds, a reader that lists the folder s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,29 +102,34 @@ def _sources_there(found: Sequence[Part]) -> list[Source]:
 def _groups(found: Iterable[Part], states: Changes, part_bytes: int) -> Iterator[list[Part]]:
     """Yield the parts to merge: neighbours, smaller together than wanted, two at least."""
     group: list[Part] = []
+    states_of: defaultdict[str, set[Stamp]] = defaultdict(set)
     n_bytes = 0
     for part in found:
         size = part.path.stat().st_size
-        if group and (n_bytes + size > part_bytes or not _fits(group, part, states)):
+        is_alike = all(_is_alike(part, first) for first in group[:1])
+        if n_bytes + size > part_bytes or not is_alike or not _fits(states_of, part, states):
             if len(group) > 1:
                 yield group
             group, n_bytes = [], 0
+            states_of.clear()
         group.append(part)
+        for name, stamp in part.stamps.items():
+            states_of[name].add(stamp)
         n_bytes += size
     if len(group) > 1:
         yield group
 
 
-def _fits(group: Iterable[Part], part: Part, states: Changes) -> bool:
+def _is_alike(part: Part, other: Part) -> bool:
+    return part.job_hash == other.job_hash and part.schema == other.schema
+
+
+def _fits(before: Mapping[str, set[Stamp]], part: Part, states: Changes) -> bool:
     """Tell whether rows of the same source were made from one state of it, or one that grew."""
-    if any(each.job_hash != part.job_hash or each.schema != part.schema for each in group):
-        return False
     return all(
-        before.stamps[name][:2] == stamp[:2]
-        or (states.stands(name, before.stamps[name]) and states.stands(name, stamp))
-        for before in group
-        for name, stamp in part.stamps.items()
-        if name in before.stamps
+        old[:2] == new[:2] or (states.stands(name, old) and states.stands(name, new))
+        for name, new in part.stamps.items()
+        for old in before.get(name, ())
     )
 
 
@@ -155,6 +161,7 @@ def _batches(part: Part) -> Iterator[tuple[pa.RecordBatch, list[Slice]]]:
 
 def _ends_as(slices: Iterable[Slice], part: Part, stamps: dict[str, Stamp]) -> Iterator[Slice]:
     """Yield slices that are the last of a source only where it has not grown since."""
+    own = part.stamps
     for each in slices:
-        is_newest = part.stamps[each.source].covered == stamps[each.source].covered
+        is_newest = own[each.source].covered == stamps[each.source].covered
         yield replace(each, is_last=each.is_last and is_newest)
