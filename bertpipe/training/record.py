@@ -5,8 +5,10 @@ weights and the data are those that the folder was begun with.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,12 +108,26 @@ def _task(task: TaskSettings) -> dict[str, Any]:
 
 
 def _source(source: Source) -> dict[str, Any]:
-    """Return how a file is read and what is in it; where it lies does not matter."""
+    """Return how data are read and what is in them; where they lie does not matter."""
     values = dataclasses.asdict(source)
-    path = values.pop("path")
-    if not path.is_file():
+    del values["path"]
+    return {**values, "content": content_digest(source.path)}
+
+
+def content_digest(path: Path) -> str:
+    """Return a digest of the content of a file, or of all files of a folder or glob."""
+    files = files_of(path)
+    if not files:
         raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
     try:
-        return {**values, "content": sha256(path, path.stat().st_size)}
+        digests = [sha256(file, file.stat().st_size) for file in files]
     except OSError as error:
         raise CorpusError(f"The data file {path} cannot be read ({error.strerror}).") from error
+    return digests[0] if len(files) == 1 else hashlib.sha256(",".join(digests).encode()).hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a path of a recipe stands for, by name."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path] if path.is_file() else sorted(map(Path, glob(str(path), recursive=True)))

@@ -12,6 +12,7 @@ import pytest
 
 from bertpipe.errors import BusyError, ConfigError, CorpusError, OutputError
 from bertpipe.training import checkpoints
+from bertpipe.training.record import content_digest
 from bertpipe.training.run import locked, run_recipe
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -123,6 +124,18 @@ def test_a_missing_data_file_is_found_before_anything_is_written(recipe):
     with pytest.raises(CorpusError, match=r"The data file nowhere\.csv does not exist"):
         run(settings)
     assert not settings.output.exists()
+
+
+def test_the_digest_of_a_folder_is_that_of_its_files_wherever_it_lies(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.txt").write_text("one")
+        (tmp_path / folder / "2.txt").write_text("two")
+    digest = content_digest(tmp_path / "a")
+    assert content_digest(tmp_path / "b") == content_digest(tmp_path / "b" / "*.txt") == digest
+    (tmp_path / "b" / "2.txt").write_text("three")
+    assert content_digest(tmp_path / "b") != digest
+    assert content_digest(tmp_path / "b" / "1.txt") == content_digest(tmp_path / "a" / "1.txt")
 
 
 def test_a_folder_with_other_things_is_not_written_into(recipe):
