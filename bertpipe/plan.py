@@ -76,6 +76,7 @@ def plan(
     corpus = open_configured(paths, config, job.input_schema if job else None)
     changes = compare(found, corpus.sources, final=final)
     is_refused = bool(changes.changed) and changed is None
+    told = changes.without_changed() if changed == "ignore" else changes
     if changed != "recompute":
         changes = changes.without_changed()
     sizes = _chunks(corpus, changes, found, _chunk_chars(corpus, config, job), limit)
@@ -91,7 +92,7 @@ def plan(
         n_retried=sum(sum(part.errors.values()) for part in found) if retry else 0,
         is_refused=is_refused,
         new=changes.new,
-        sources=changes.to_dict(),
+        sources=told.to_dict(),
     )
 
 

@@ -81,6 +81,7 @@ def test_a_change_is_named_and_what_would_be_replaced_is_counted(what):
     (folder(what) / "b.jsonl").write_text(lines(60)[::-1])
     found = plan(**what)
     assert (found.is_refused, found.n_documents, found.n_replaced) == (True, 0, 0)
+    assert found.sources["changed"] == [str(folder(what) / "b.jsonl")]
     found = plan(**what, changed="recompute")
     assert (found.is_refused, found.n_recomputed) == (False, 40)
     assert 0 < found.n_replaced < len(list(what["output"].glob("*.parquet")))

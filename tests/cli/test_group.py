@@ -20,6 +20,7 @@ def test_these_are_the_commands():
         "compact",
         "components",
         "config",
+        "new-plugin",
         "run",
         "status",
         "train",
