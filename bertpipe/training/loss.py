@@ -85,10 +85,20 @@ def class_weights(tasks: Mapping[str, Task], settings: LoopSettings) -> dict[str
             f"training.class_weights has the label {unknown[0]!r}, which no task has; "
             f"use some of {', '.join(sorted(known))}."
         )
+    if wrong := [label for label, weight in chosen.items() if not fits_weight(weight)]:
+        raise ConfigError(
+            f"training.class_weights gives {wrong[0]!r} the weight {chosen[wrong[0]]!r}; give a "
+            "number above 0."
+        )
     return {
         name: torch.tensor([float(chosen.get(label, 1.0)) for label in task.labels])
         for name, task in labelled.items()
     }
+
+
+def fits_weight(value: Any) -> bool:
+    """Tell whether a value can be a weight."""
+    return isinstance(value, int | float) and value > 0
 
 
 def balanced(task: Task) -> Tensor:

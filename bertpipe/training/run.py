@@ -40,21 +40,17 @@ def run_recipe(
     """
     check_installed()
     wanted = record.identity(settings, device=list_devices("auto")[0])
-    state = record.check(settings.output, wanted, overwrite=overwrite)
-    if state == "finished":
-        report(f"Nothing to do: {settings.output} holds what this recipe gives.")
-        return
     with locked(settings.output / record.CHECKPOINTS) as folder:
+        state = record.check(settings.output, wanted, overwrite=overwrite)
+        if state == "finished":
+            report(f"Nothing to do: {settings.output} holds what this recipe gives.")
+            return
         record.write(settings.output, wanted, is_finished=False)
         # torch and transformers take seconds to load.
-        from bertpipe.training.loop import output_folders, train
+        from bertpipe.training.loop import train
 
         trained = train(settings, resume=state == "begun", report=report, progress=progress)
-        for name, model in output_folders(settings).items():
-            task = settings.tasks[name]
-            _write_curves(model, task, trained)
-            write_card(model, task, settings=settings, trained=trained, command=command)
-            _tell(model, name, trained, report)
+        _describe(settings, trained, command=command, report=report)
         record.write(settings.output, wanted, is_finished=True)
         checkpoints.keep_only(folder, ())
 
@@ -83,11 +79,18 @@ def locked(folder: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def _tell(model: Path, name: str, trained: "Trained", report: Report) -> None:
-    for data, figures in trained.scores[name].items():
-        values = ", ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
-        report(f"{name} on {data}: {values}")
-    report(f"{name} is in {model}")
+def _describe(settings: TrainSettings, trained: "Trained", *, command: str, report: Report) -> None:
+    """Write curves and card into each model's folder, and tell its scores."""
+    from bertpipe.training.loop import output_folders
+
+    for name, folder in output_folders(settings).items():
+        task = settings.tasks[name]
+        _write_curves(folder, task, trained)
+        write_card(folder, task, settings=settings, trained=trained, command=command)
+        for data, figures in trained.scores[name].items():
+            values = ", ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
+            report(f"{name} on {data}: {values}")
+        report(f"{name} is in {folder}")
 
 
 def _write_curves(folder: Path, task: TaskSettings, trained: "Trained") -> None:

@@ -135,6 +135,8 @@ def test_weights_by_label_are_put_in_the_order_of_the_labels(recipe, base):
     assert (by_label["B-PER"], by_label["O"], by_label["B-LOC"]) == (3, 0.5, 1)
     with pytest.raises(ConfigError, match="has the label 'PER', which no task has; use some of B-"):
         class_weights({"ner": task}, LoopSettings(class_weights={"PER": 3}))
+    with pytest.raises(ConfigError, match="gives 'O' the weight 0; give a number above 0"):
+        class_weights({"ner": task}, LoopSettings(class_weights={"O": 0}))
 
 
 @pytest.mark.parametrize("setting", [{"class_weights": "balanced"}, {"label_smoothing": 0.1}])
