@@ -107,6 +107,18 @@ def test_a_source_that_grew_again_before_its_growth_was_done_is_done_whole(corpu
     assert rows(out) == fresh(corpus)
 
 
+def test_an_end_that_only_a_limit_or_blank_lines_follow_is_no_finding(corpus, out):
+    (corpus / "a.jsonl").write_text(lines(0, 5))
+    run(corpus, out, limit=5)
+    for _ in range(2):
+        assert verify(out).findings == verify(out, [str(corpus)]).findings == ()
+        append(corpus / "a.jsonl", "\n\n")
+        assert run(corpus, out).n_new == 0
+    append(corpus / "a.jsonl", lines(5, 6))
+    (finding,) = verify(out).findings
+    assert "a.jsonl has grown since its rows were written" in finding
+
+
 @pytest.mark.parametrize("name", ["log.jsonl", "log.txt", "log.csv"])
 def test_the_last_line_of_a_growing_file_waits_for_its_end(corpus, out, name):
     log = corpus / name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from bertpipe.corpus import Source, SourceDone, open_corpus
 from bertpipe.corpus.sources import STANDARD_INPUT, find_sources
-from bertpipe.errors import BusyError, OutputError
-from bertpipe.output.changes import compare
+from bertpipe.errors import BusyError, CorpusError, OutputError
+from bertpipe.output.changes import Changes, compare
 from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import BOOKKEEPING, LOCK, sha256
 from bertpipe.output.footer import LINES, RELATIVE_TO, Job, Part, differences, read_part
@@ -68,11 +68,13 @@ def verify(
     found = list(_whole_parts(folder, findings))
     done = _coverage(found, findings)
     findings += _other_jobs(found)
+    changes = compare(found, _sources(found, paths, format))
+    now = {source.name: source for source in changes.sources}
+    doubted = {*changes.grown, *(name for name, each in done.items() if not each.complete)}
+    longer = {name for name in doubted if _is_longer(found[0].job, now.get(name), done[name])}
     for name, each in done.items():
-        findings += _missing_rows(name, each)
-    stamps = {name: stamp for part in found for name, stamp in part.stamps.items()}
-    now = _sources(found, paths, format)
-    findings += _changed(found, now.values())
+        findings += _missing_rows(name, each, longer.difference(changes.grown))
+    findings += _changed(changes, longer)
     if found:
         findings += _left_out(found[0].job, now, done)
     return Verification(
@@ -81,7 +83,7 @@ def verify(
         n_parts=len(found),
         n_sources=len(done),
         findings=tuple(findings),
-        gone=tuple(name for name in stamps if name not in now and name != STANDARD_INPUT),
+        gone=tuple(name for name in changes.gone if name != STANDARD_INPUT),
     )
 
 
@@ -162,13 +164,13 @@ def _other_jobs(found: Sequence[Part]) -> Iterator[str]:
             yield f"{part.path} has other columns than {first.path.name}; {_CURE}"
 
 
-def _missing_rows(name: str, done: SourceDone) -> Iterator[str]:
+def _missing_rows(name: str, done: SourceDone, longer: Collection[str]) -> Iterator[str]:
     end_row = 0
     for first, end in done.ranges:
         if first > end_row:
             yield f"{name}: rows {end_row:,} to {first - 1:,} are missing; run again."
         end_row = end
-    if not done.complete:
+    if not done.complete and name in longer:
         yield f"{name}: rows from {end_row:,} on are missing, its end was not reached; run again."
 
 
@@ -176,32 +178,49 @@ def _sources(
     found: Sequence[Part],
     paths: Sequence[str],
     format: str | None,  # noqa: A002
-) -> dict[str, Source]:
+) -> list[Source]:
     """Return the sources that can be looked at now: those of the paths, or where they were."""
     relative_to = found[0].job.fingerprint.get(RELATIVE_TO) if found else None
-    if not paths:
-        paths = [place for place in source_places(found).values() if os.path.isfile(place)]
-        format = format or "jsonl"  # noqa: A001  (the files are not read)
-    sources, _ = find_sources(paths, wanted_format=format, relative_to=relative_to)
-    return {source.name: source for source in sources}
+    if paths:
+        sources = find_sources(paths, wanted_format=format, relative_to=relative_to)[0]
+    else:
+        places = filter(os.path.isfile, source_places(found).values())
+        sources = tuple(_source(place, format, relative_to) for place in places)
+    return [replace(source, grows=True) for source in sources]
 
 
-def _changed(found: Sequence[Part], now: Iterable[Source]) -> Iterator[str]:
-    changes = compare(found, [replace(source, grows=True) for source in now])
+def _source(place: str, format: str | None, relative_to: str | None) -> Source:  # noqa: A002
+    try:
+        (source,), _ = find_sources([place], wanted_format=format, relative_to=relative_to)
+    except CorpusError:  # the extension does not tell the format, so its records cannot be read
+        (source,), _ = find_sources([place], wanted_format="txt", relative_to=relative_to)
+        return replace(source, format="")
+    return source
+
+
+def _changed(changes: Changes, longer: Collection[str]) -> Iterator[str]:
     for name in changes.changed:
         yield f"{name} changed since its rows were written; run again with --changed recompute."
     for name in changes.grown:
-        yield f"{name} has grown since its rows were written; run again to compute what is new."
+        if name in longer:
+            yield f"{name} has grown since its rows were written; run again to compute what is new."
 
 
 def _left_out(job: Job, now: Mapping[str, Source], done: Mapping[str, SourceDone]) -> Iterator[str]:
     """Name the sources without any row, unless they have no record."""
     for name, source in now.items():
-        if name not in done and _has_record(job, source):
+        if name not in done and _has_record(job, source, 0):
             yield f"{name}: no row is here; run again to compute them."
 
 
-def _has_record(job: Job, source: Source) -> bool:
+def _is_longer(job: Job, source: Source | None, done: SourceDone) -> bool:
+    """Tell whether a source has records after the last that has a row, or may have some."""
+    return source is None or _has_record(job, source, done.ranges[-1][1])
+
+
+def _has_record(job: Job, source: Source, row: int) -> bool:
+    if not source.format:
+        return True
     corpus = open_corpus(
         [source.path],
         format=source.format,
@@ -209,4 +228,6 @@ def _has_record(job: Job, source: Source) -> bool:
         lines=bool(job.fingerprint.get(LINES)),
         schema=job.input_schema,
     )
-    return next(corpus.read(corpus.sources[0], stop=1), None) is not None
+    now = replace(corpus.sources[0], last_line_end=source.last_line_end)
+    skip = [(0, row)] if row else []
+    return next(corpus.read(now, skip=skip, stop=row + 1), None) is not None

@@ -21,5 +21,5 @@ def test_each_finding_is_a_line_and_the_exit_code_is_1(call):
     result = call("verify", "reviews.annotated")
     assert result.exit_code == 1
     first, last = result.stdout.splitlines()
-    assert "reviews.jsonl changed in size or time" in first
+    assert "reviews.jsonl changed since its rows were written" in first
     assert last.endswith("1 finding.")
