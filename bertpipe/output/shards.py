@@ -126,7 +126,7 @@ def _agree(folder: Path, shard: Shard, mine: dict[str, Any]) -> dict[str, Any]:
 def _read(folder: Path) -> dict[str, Any] | None:
     try:
         agreed: dict[str, Any] = json.loads((folder / BOOKKEEPING / _AGREED).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return agreed
 
