@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bertpipe import api, worker
 from bertpipe.annotators.create import create_all
@@ -30,7 +31,7 @@ NAMES = ("a", "b", "c", "d", "e")
 
 def annotate(corpus: Path, out: Path, commit_every: float) -> None:
     """Do what the output lacks, with what changed computed again."""
-    options = {"workers": 0, "commit_every": commit_every, "changed": "recompute"}
+    options: dict[str, Any] = {"workers": 0, "commit_every": commit_every, "changed": "recompute"}
     api.run(corpus, output=out, components=COMPONENTS, **options)
 
 
@@ -71,7 +72,7 @@ def main(folder: Path, seed: int, n_kills: int) -> None:
     """Change and kill so often, then run to the end."""
     random.seed(seed)
     annotators = create_all(load_config(components=COMPONENTS))
-    worker.create_all = lambda config: annotators
+    worker.create_all = lambda config: annotators  # type: ignore[attr-defined]
     corpus, out = folder / "corpus", folder / "out"
     corpus.mkdir()
     for name in NAMES:

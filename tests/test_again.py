@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
@@ -22,7 +23,7 @@ from bertpipe.output.verify import verify
 @pytest.fixture(autouse=True)
 def plugin(regex_plugin, monkeypatch):
     """Every test here runs the regular expression; spaCy makes it once, for the sake of time."""
-    made = []
+    made: list[tuple[Any, list[Any]]] = []
 
     def create_once(config):
         if not any(each.components == config.components for each, _ in made):
