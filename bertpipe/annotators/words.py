@@ -76,7 +76,7 @@ def widen(
 
     In scripts that put no space between words nothing is widened.
     """
-    of_word = _of_word()[characters.codes]
+    of_word = word_characters()[characters.codes]
     begins = np.ones(len(of_word), dtype=bool)
     begins[1:] = ~(of_word[1:] & of_word[:-1])
     begins[characters.offsets[characters.offsets < len(begins)]] = True
@@ -87,7 +87,7 @@ def widen(
 
 
 @cache
-def _of_word() -> np.ndarray:
+def word_characters() -> np.ndarray:
     """Return which code points are part of longer words, bool (0x110000,)."""
     table = np.array([unicodedata.category(chr(code))[0] in "LNM" for code in range(0x110000)])
     for first, last in UNSPACED:

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from bertpipe.output.footer import differences
 from bertpipe.report import versions
 from bertpipe.training.base import task_base
 from bertpipe.training.checkpoints import newest
+from bertpipe.training.rows import data_files
 from bertpipe.training.settings import Source, TaskSettings, TrainSettings
 
 RECORD = "training.json"
@@ -116,18 +116,9 @@ def _source(source: Source) -> dict[str, Any]:
 
 def content_digest(path: Path) -> str:
     """Return a digest of the content of a file, or of all files of a folder or glob."""
-    files = files_of(path)
-    if not files:
-        raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
+    files = data_files(path)
     try:
         digests = [sha256(file, file.stat().st_size) for file in files]
     except OSError as error:
         raise CorpusError(f"The data file {path} cannot be read ({error.strerror}).") from error
     return digests[0] if len(files) == 1 else hashlib.sha256(",".join(digests).encode()).hexdigest()
-
-
-def files_of(path: Path) -> list[Path]:
-    """Return the files that a path of a recipe stands for, by name."""
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path] if path.is_file() else sorted(map(Path, glob(str(path), recursive=True)))

@@ -1,10 +1,10 @@
 """Read a training recipe (`.cfg`) into typed settings."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from bertpipe.errors import ConfigError
 from bertpipe.settings import (
@@ -18,8 +18,14 @@ from bertpipe.settings import (
     to_seconds,
 )
 
-Kind = Literal["token_classification", "text_classification", "question_answering"]
-KINDS = ("token_classification", "text_classification", "question_answering")
+Kind = Literal[
+    "token_classification",
+    "text_classification",
+    "question_answering",
+    "masked_language_model",
+    "next_sentence",
+]
+KINDS = get_args(Kind)
 PARTS = ("all", "train", "held_out")
 ABOVE_ZERO = (
     "epochs",
@@ -37,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One data file and how much of it is used."""
+    """One data file, or folder or glob of files, and how much of it is used."""
 
     path: Path
     passes: float = 1.0  # readings per epoch
@@ -48,6 +54,11 @@ class Source:
     text_field: str = "text"
     pair_field: str | None = None  # classes of pairs of texts: the second text
     label_field: str = "label"
+    label_separator: str = ","  # between the labels of a text, where a string holds several
+    columns: Sequence[str] | None = None  # names, where a CSV or TSV file has no header
+    spans_field: str = "spans"  # entities: spans of characters of the text
+    spans_key: str | None = None  # .spacy: read doc.spans[spans_key] instead of doc.ents
+    lines: bool = False  # text files: each line is a text
     join_words: int | None = None  # CoNLL: join a document's sentences up to so many words
     unanswerable: float = 0.0  # QA: pairs without an answer to add, per answerable question
 
@@ -62,6 +73,8 @@ class TaskSettings:
     dev: Mapping[str, Source]
     max_length: int = 256  # tokens, special tokens counted
     stride: int = 64  # tokens that neighbouring windows share
+    multi_label: bool = False  # text classification: any number of labels can hold
+    threshold: float = 0.5  # multi label: the score from which on a label counts as found
     rename: Mapping[str, str] = field(
         default_factory=dict
     )  # label in the data -> label of the model
@@ -154,6 +167,8 @@ def _task(name: str, block: Mapping[str, Any]) -> TaskSettings:
     }
     task = _build(TaskSettings, {"dev": {}, **block, **parts, "name": name}, where)
     _one_of(task.kind, KINDS, f"{where}.kind")
+    if task.multi_label and task.kind != "text_classification":
+        raise ConfigError(f"{where}.multi_label is for text_classification; leave it out.")
     return task
 
 

@@ -1,181 +1,160 @@
-"""Read labelled files: CoNLL columns, tables of texts and classes, SQuAD JSON."""
+"""Read labelled files: CoNLL columns, tables of texts and classes, SQuAD JSON, Docs, plain text."""
 
-import csv
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
+from bertpipe.corpus import open_corpus
 from bertpipe.errors import CorpusError
+from bertpipe.training.examples import Labelled, Question, Sentence, join_sentences
+from bertpipe.training.rows import Row, data_files, read_lines, read_rows
+from bertpipe.training.schemes import check_scheme
+from bertpipe.training.select import fraction, select
 from bertpipe.training.settings import Source
+from bertpipe.training.spacy_files import is_spacy, read_labelled_docs, read_tagged_docs
+from bertpipe.training.spans import read_spans, tag_words
+from bertpipe.training.squad import read_squad, unanswerable
+
+__all__ = [
+    "Labelled",
+    "Question",
+    "Sentence",
+    "fraction",
+    "join_sentences",
+    "read_conll",
+    "read_entities",
+    "read_squad",
+    "read_table",
+    "read_texts",
+    "unanswerable",
+]
+DOCUMENT_MARK = "-DOCSTART-"
+SPAN_FORMATS = (".jsonl", ".json", ".parquet", ".csv")
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """Words and their tags; `document` counts the `-DOCSTART-` lines before them."""
-
-    words: list[str]
-    tags: list[str]
-    document: int
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A text, or a pair of texts, and its class."""
-
-    text: str
-    label: str
-    pair: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question on a context; `answers` are (start, text), empty where there is none."""
-
-    question: str
-    context: str
-    answers: tuple[tuple[int, str], ...]
-    article: str
-
-
-R = TypeVar("R")
+def read_entities(source: Source) -> list[Sentence]:
+    """Read words and tags from CoNLL columns, from Docs, or from rows of texts with spans."""
+    if is_spacy(source):
+        return select(read_tagged_docs(source), source, key=_words)
+    if any(path.suffix in SPAN_FORMATS for path in data_files(source.path)):
+        return select(list(_tagged_texts(source)), source, key=_words)
+    return read_conll(source)
 
 
 def read_conll(source: Source) -> list[Sentence]:
-    """Read word and tag from the first and last column; blank lines end sentences."""
+    """Read word and tag from the first and last column; blank lines end sentences.
+
+    Raises:
+        CorpusError: A line has no tag, or a tag does not fit the scheme of the others.
+    """
     sentences: list[Sentence] = []
-    words: list[str] = []
-    tags: list[str] = []
+    places: list[tuple[str, int]] = []
     document = 0
-    for number, line in enumerate([*_lines(source.path), ""], start=1):
+    for path in data_files(source.path):
+        for first_line, block in _blocks(path):
+            if block[0][0] == DOCUMENT_MARK:
+                document += 1
+                continue
+            words, tags = [columns[0] for columns in block], [columns[-1] for columns in block]
+            sentences.append(Sentence(words, tags, document, f"{path} line {first_line}"))
+            places.append((str(path), first_line))
+    check_scheme([sentence.tags for sentence in sentences], places)
+    return select(sentences, source, key=_words)
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
+    """Yield the columns of each sentence, or of a document's mark, with the number of its line."""
+    block: list[list[str]] = []
+    for number, line in enumerate([*read_lines(path), ""], start=1):
         columns = line.split()
-        if columns and columns[0] != "-DOCSTART-":
+        if columns and columns[0] != DOCUMENT_MARK:
             if len(columns) < 2:
                 raise CorpusError(
-                    f"{source.path} line {number} is {line!r}: give a word and, last, its tag."
+                    f"{path} line {number} is {line!r}: give a word and, last, its tag."
                 )
-            words.append(columns[0])
-            tags.append(columns[-1])
+            block.append(columns)
             continue
-        if words:
-            sentences.append(Sentence(words, tags, document))
-            words, tags = [], []
-        document += bool(columns)
-    return _part(sentences, source, key=lambda sentence: " ".join(sentence.words))
+        if block:
+            yield number - len(block), block
+            block = []
+        if columns:
+            yield number, [columns]
 
 
-def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sentence]:
-    """Join consecutive sentences of a document into stretches of at most `max_words` words."""
-    joined: list[Sentence] = []
-    for sentence in sentences:
-        last = joined[-1] if joined else None
-        fits = last is not None and len(last.words) + len(sentence.words) <= max_words
-        if last is not None and fits and last.document == sentence.document:
-            joined[-1] = Sentence(
-                last.words + sentence.words, last.tags + sentence.tags, last.document
-            )
-        else:
-            joined.append(sentence)
-    return joined
+def _tagged_texts(source: Source) -> Iterator[Sentence]:
+    for number, (place, row) in enumerate(read_rows(source)):
+        text = row.get(source.text_field)
+        if not isinstance(text, str) or source.spans_field not in row:
+            name = source.spans_field if isinstance(text, str) else source.text_field
+            raise CorpusError(f"{place} has no {name!r}: set text_field and spans_field.")
+        spans = read_spans(row[source.spans_field], text, place)
+        yield Sentence(*tag_words(text, spans, place), number, place)
 
 
-def read_table(source: Source) -> list[Labelled]:
-    """Read texts, or pairs, and classes from TSV or CSV with a header, or from JSON lines."""
+def _words(sentence: Sentence) -> str:
+    return " ".join(sentence.words)
+
+
+def read_table(source: Source, *, multi_label: bool = False) -> list[Labelled]:
+    """Read texts, or pairs, and their classes from JSON lines, CSV, TSV, Parquet or Docs.
+
+    multi_label: a text has a list of labels, or a string that holds any number.
+
+    Raises:
+        CorpusError: A row lacks a text or a label, or has several labels where one is wanted.
+    """
+    if is_spacy(source):
+        records = read_labelled_docs(source, multi_label=multi_label)
+    else:
+        records = [
+            _labelled(row, place, source, multi_label=multi_label)
+            for place, row in read_rows(source)
+        ]
+    return select(records, source, key=lambda record: record.text)
+
+
+def _labelled(row: Row, place: str, source: Source, *, multi_label: bool) -> Labelled:
     fields = [name for name in (source.text_field, source.pair_field) if name is not None]
-    records = []
-    for number, row in _rows(source.path):
-        texts, label = [row.get(name) for name in fields], row.get(source.label_field)
-        missing = [n for n, text in zip(fields, texts, strict=True) if not isinstance(text, str)]
-        missing += [source.label_field] if label is None else []
-        if missing:
+    texts, label = [row.get(name) for name in fields], row.get(source.label_field)
+    missing = [n for n, text in zip(fields, texts, strict=True) if not isinstance(text, str)]
+    missing += [source.label_field] if label is None else []
+    if missing:
+        raise CorpusError(
+            f"{place} has no {missing[0]!r}: set text_field, pair_field and label_field."
+        )
+    labels = _labels(label, place, source, multi_label=multi_label)
+    pair = str(texts[1]) if len(texts) > 1 else None
+    return Labelled(str(texts[0]), labels, pair, place)
+
+
+def _labels(label: Any, place: str, source: Source, *, multi_label: bool) -> tuple[str, ...]:
+    if not multi_label:
+        if isinstance(label, list | tuple | dict):
             raise CorpusError(
-                f"{source.path} record {number} has no {missing[0]!r}: set text_field, pair_field "
-                "and label_field."
+                f"{place}: {source.label_field!r} is {label!r:.60}, not one label; correct it, or "
+                "set multi_label = true in the task."
             )
-        records.append(Labelled(str(texts[0]), str(label), *texts[1:]))
-    return _part(records, source, key=lambda record: record.text)
+        return (str(label),)
+    if isinstance(label, str):
+        label = [part.strip() for part in label.split(source.label_separator) if part.strip()]
+    values = label if isinstance(label, list | tuple) else [label]
+    return tuple(sorted({str(value) for value in values}))
 
 
-def read_squad(source: Source) -> list[Question]:
-    """Read questions from SQuAD JSON, checking every span; add pairs without an answer."""
-    questions = [
-        Question(item["question"], paragraph["context"], _answers(item, paragraph, source), title)
-        for title, paragraph in _paragraphs(source.path)
-        for item in paragraph["qas"]
-    ]
-    chosen = _part(questions, source, key=lambda question: question.article)
-    return [*chosen, *unanswerable(chosen, share=source.unanswerable)]
+def read_texts(source: Source) -> list[str]:
+    """Read texts without labels, in any format that `bertpipe run` reads.
 
-
-def unanswerable(questions: list[Question], *, share: float, seed: int = 1) -> list[Question]:
-    """Pair a `share` of the questions with other contexts of their article."""
-    contexts: dict[str, list[str]] = defaultdict(list)
-    for question in questions:
-        if question.context not in contexts[question.article][-1:]:
-            contexts[question.article].append(question.context)
-    random = Random(seed)
-    pairs = []
-    for question in questions:
-        others = contexts[question.article]
-        if random.random() < share and len(others) > 1:
-            context = random.choice(others)
-            if not any(text in context for _, text in question.answers):
-                pairs.append(Question(question.question, context, (), question.article))
-    return pairs
-
-
-def fraction(key: str) -> float:
-    """Map a key to a fixed number in [0, 1) that looks random."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7]) / 2**56
-
-
-def _part(records: list[R], source: Source, key: Callable[[R], str]) -> list[R]:
-    if source.part != "all":
-        held_out = source.part == "held_out"
-        records = [r for r in records if (fraction(key(r)) < source.held_out) == held_out]
-    if source.limit is not None:
-        order = sorted(range(len(records)), key=lambda i: fraction(f"{i} {key(records[i])}"))
-        records = [records[i] for i in sorted(order[: source.limit])]
-    if not records:
-        raise CorpusError(f"{source.path} holds no record to use: check part and limit.")
-    return records
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = _lines(path)
-    if path.suffix == ".jsonl":
-        return ((n, json.loads(line)) for n, line in enumerate(lines, start=1) if line.strip())
-    if path.suffix == ".csv":
-        return enumerate(csv.DictReader(lines), start=1)
-    rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    return enumerate(rows, start=1)
-
-
-def _paragraphs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    articles = json.loads("\n".join(_lines(path)))["data"]
-    for number, article in enumerate(articles):
-        for paragraph in article["paragraphs"]:
-            yield article.get("title", str(number)), paragraph
-
-
-def _answers(
-    item: dict[str, Any], paragraph: dict[str, Any], source: Source
-) -> tuple[tuple[int, str], ...]:
-    answers = tuple((answer["answer_start"], answer["text"]) for answer in item["answers"])
-    for start, text in answers:
-        if paragraph["context"][start : start + len(text)] != text:
-            raise CorpusError(
-                f"{source.path} question {item.get('id')!r}: the answer {text!r} does not stand "
-                f"at {start}; correct answer_start."
-            )
-    return answers
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
-    return path.read_text(encoding="utf-8-sig").split("\n")
+    Raises:
+        CorpusError: A text cannot be read.
+    """
+    corpus = open_corpus([str(source.path)], text_field=source.text_field, lines=source.lines)
+    texts: list[str] = []
+    for file in corpus.sources:
+        for batch in corpus.read(file):
+            for error, text in zip(
+                batch["_error"].to_pylist(), batch[source.text_field].to_pylist(), strict=True
+            ):
+                if error is not None:
+                    raise CorpusError(error["message"])
+                texts += [text] if text.strip() else []
+    return select(texts, source, key=str)

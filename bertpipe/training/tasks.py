@@ -15,7 +15,7 @@ from bertpipe.training.sources import (
     Labelled,
     Sentence,
     join_sentences,
-    read_conll,
+    read_entities,
     read_squad,
     read_table,
 )
@@ -121,7 +121,7 @@ def find_labels(records: list[Any]) -> tuple[str, ...]:
     if isinstance(records[0], Sentence):
         return tuple(sorted({tag for record in records for tag in record.tags}))
     if isinstance(records[0], Labelled):
-        return tuple(sorted({record.label for record in records}))
+        return tuple(sorted({label for record in records for label in record.labels}))
     return ()
 
 
@@ -147,9 +147,11 @@ def _read(settings: TaskSettings, source: Source) -> list[Any]:
     if settings.kind == "question_answering":
         return read_squad(source)
     if settings.kind == "token_classification":
-        sentences = read_conll(source)
+        sentences = read_entities(source)
         return join_sentences(sentences, max_words=source.join_words or 0)
     return [
-        dataclasses.replace(record, label=settings.rename.get(record.label, record.label))
-        for record in read_table(source)
+        dataclasses.replace(
+            record, labels=tuple(settings.rename.get(label, label) for label in record.labels)
+        )
+        for record in read_table(source, multi_label=settings.multi_label)
     ]

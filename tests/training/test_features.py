@@ -27,7 +27,7 @@ def test_a_window_that_starts_inside_a_word_still_labels_every_word_once_or_more
 
 
 def test_every_window_of_a_text_has_its_class(tokenizer):
-    found = Encoder(tokenizer, 12, 0).texts([Labelled("good film " * 12, "1")], {"0": 0, "1": 1})
+    found = Encoder(tokenizer, 12, 0).texts([Labelled("good film " * 12, ("1",))], {"0": 0, "1": 1})
     assert [feature.target for feature in found] == [1] * 3
     assert [len(feature.ids) for feature in found] == [12, 12, 6]
 
@@ -75,7 +75,7 @@ def test_a_stride_as_long_as_the_window_is_refused(tokenizer):
 
 
 def test_the_first_text_of_a_pair_is_cut_and_the_second_stands_whole_in_every_window(tokenizer):
-    record = Labelled("good film " * 12, "entailment", "bad plot")
+    record = Labelled("good film " * 12, ("entailment",), "bad plot")
     windows = Encoder(tokenizer, 16, 4).texts([record], {"entailment": 0})
     assert len(windows) > 1
     second = tokenizer("bad plot", add_special_tokens=False)["input_ids"]

@@ -1,0 +1,58 @@
+"""What a training learns from: words with tags, texts with classes, questions with answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words and their tags; `document` counts the documents before it in its file.
+
+    place: file and line, for messages.
+    """
+
+    words: list[str]
+    tags: list[str]
+    document: int
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A text, or a pair of texts, and its classes: one, or any number where several can hold."""
+
+    text: str
+    labels: tuple[str, ...]
+    pair: str | None = None
+    place: str = field(default="", compare=False)
+
+    @property
+    def label(self) -> str:
+        """Return the only class."""
+        (label,) = self.labels
+        return label
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question on a context; `answers` are (start, text), empty where there is none."""
+
+    question: str
+    context: str
+    answers: tuple[tuple[int, str], ...]
+    article: str
+
+
+def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sentence]:
+    """Join consecutive sentences of a document into stretches of at most `max_words` words."""
+    joined: list[Sentence] = []
+    for sentence in sentences:
+        last = joined[-1] if joined else None
+        fits = last is not None and len(last.words) + len(sentence.words) <= max_words
+        if last is not None and fits and last.document == sentence.document:
+            joined[-1] = Sentence(
+                last.words + sentence.words, last.tags + sentence.tags, last.document, last.place
+            )
+        else:
+            joined.append(sentence)
+    return joined

@@ -1,0 +1,51 @@
+"""Check that tags keep to one scheme: IOB1, IOB2, BILOU, IOBES, or plain labels."""
+
+from collections.abc import Sequence
+
+from bertpipe.annotators.tags import OUTSIDE, find_prefixes
+from bertpipe.errors import CorpusError
+
+Place = tuple[str, int]  # of a sentence: its file and the line of its first word
+LETTERS = frozenset("BILUES")
+OPEN, GOING_ON = frozenset("BI"), frozenset("IEL")
+
+
+def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) -> None:
+    """Raise CorpusError for the first tag that does not fit the scheme of the others."""
+    labels = sorted({tag for tags in sentences for tag in tags})
+    scheme = find_prefixes(labels)
+    if not any(split(label)[0] in scheme for label in labels):
+        return  # plain labels
+    wrong = {label for label in labels if label != OUTSIDE and split(label)[0] not in scheme}
+    must_end = len(scheme) > len("BI")
+    for tags, (path, first_line) in zip(sentences, places, strict=True):
+        for position, tag in enumerate(tags):
+            before = tags[position - 1] if position else OUTSIDE
+            after = tags[position + 1] if position + 1 < len(tags) else OUTSIDE
+            where = f"{path} line {first_line + position}: the tag {tag!r}"
+            if tag in wrong:
+                raise CorpusError(
+                    f"{where} has no prefix of the scheme {names(scheme)}; correct it."
+                )
+            if must_end and not follows(before, tag):
+                raise CorpusError(f"{where} does not go on {before!r} before it; correct it.")
+            if must_end and split(tag)[0] in OPEN and not follows(tag, after):
+                raise CorpusError(f"{where} is not ended by {after!r} behind it; correct it.")
+
+
+def follows(before: str, tag: str) -> bool:
+    """Tell whether a tag may stand behind another where every entity has an end."""
+    (opened, old), (prefix, new) = split(before), split(tag)
+    if opened in OPEN or prefix in GOING_ON:
+        return opened in OPEN and prefix in GOING_ON and old == new
+    return True
+
+
+def split(tag: str) -> tuple[str, str]:
+    """Return prefix and type of a tag; a plain one has no prefix."""
+    return (tag[0], tag[2:]) if tag[1:2] == "-" and tag[0] in LETTERS else ("", tag)
+
+
+def names(scheme: frozenset[str]) -> str:
+    """Return the prefixes as a message names them."""
+    return ", ".join(f"{prefix}-" for prefix in sorted(scheme))
