@@ -15,9 +15,10 @@ from bertpipe.engine import run as run_config
 from bertpipe.errors import ConfigError
 from bertpipe.job import with_local_models
 from bertpipe.output.shards import Shard
-from bertpipe.pool import Pool, finish, hand_out, start_pool, wait_until_ready, worker_devices
+from bertpipe.pool import start_pool, wait_until_ready, worker_devices
 from bertpipe.records import ERROR, ERROR_TYPE
 from bertpipe.report import Report
+from bertpipe.rewrite import in_order
 from bertpipe.tolerance import tolerance
 
 CHUNK_TEXTS = 1_024
@@ -104,7 +105,7 @@ def _annotated(
     names = [component.name for component in run.components]
     with closing(start_pool(run, worker_devices(run, n_bytes=0))) as pool:
         wait_until_ready(pool)
-        for batch in _in_order(pool, _batches(texts)):
+        for batch in in_order(pool, _batches(texts)):
             yield from batch.select([*names, ERROR]).to_pylist()
 
 
@@ -116,20 +117,6 @@ def _config(
 ) -> RunConfig:
     dotted = {f"run.{name}": value for name, value in settings.items()}
     return load_config(Path(path) if path else None, components, {**dotted, **(overrides or {})})
-
-
-def _in_order(pool: Pool, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the annotated batches in the order of the batches, whichever worker is first."""
-    work = (({"type": "annotate", "number": i}, batch) for i, batch in enumerate(batches))
-    early: dict[int, pa.RecordBatch] = {}
-    wanted = 0
-    for messages in (hand_out(pool, work), finish(pool)):
-        for message in messages:
-            if message["type"] == "annotated":
-                early[message["number"]] = message["records"]
-            while wanted in early:
-                yield early.pop(wanted)
-                wanted += 1
 
 
 def _batches(texts: Iterable[str | Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:

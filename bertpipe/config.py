@@ -86,7 +86,7 @@ class Component:
 class RunConfig:
     """All that decides what a run reads and writes; JSON both ways through to_dict and from_dict.
 
-    commit_every: seconds. workers: None is one for each device. code: a Python file with factories.
+    commit_every, grace: seconds. workers: None is one a device. code: a Python file with factories.
     """
 
     components: tuple[Component, ...]
@@ -101,6 +101,7 @@ class RunConfig:
     max_document_chars: int = 10_000_000
     workers: int | None = None
     commit_every: float = 300.0
+    grace: float = 20.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain JSON values."""
@@ -235,7 +236,8 @@ def _complete(name: str, block: Tree) -> Tree:
 def _to_run_config(tree: Tree) -> RunConfig:
     run = dict(tree["run"])
     run["keep"] = to_list(run["keep"])
-    run["commit_every"] = to_seconds(run["commit_every"], "[run] commit_every")
+    for name in ("commit_every", "grace"):
+        run[name] = to_seconds(run[name], f"[run] {name}")
     hints = {**get_type_hints(RunConfig), **get_type_hints(EncoderSettings)}
     check_names(run, hints.keys() - {"components", "encoder"}, "[run]", "setting")
     check_types(run, hints, "[run]")

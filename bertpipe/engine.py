@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,9 @@ import pyarrow as pa
 from bertpipe.config import RunConfig
 from bertpipe.corpus import Corpus
 from bertpipe.corpus.chunks import Chunk, iterate_chunks
-from bertpipe.errors import ConfigError, CorpusError, LimitError, StoppedError
+from bertpipe.corpus.sources import STANDARD_INPUT
+from bertpipe.dispatch import finish, hand_out
+from bertpipe.errors import ConfigError, CorpusError, LimitError, WorkerError
 from bertpipe.job import (
     agreed_chunk_chars,
     begin_shard,
@@ -36,7 +37,7 @@ from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import TemporaryPart
 from bertpipe.output.schema import output_schema
 from bertpipe.output.shards import Shard
-from bertpipe.pool import Pool, finish, hand_out, worker_devices
+from bertpipe.pool import Pool, worker_devices
 from bertpipe.recall import LatePool, circumstances, recall, remember
 from bertpipe.report import Progress, Report, Tally
 from bertpipe.retry import retry_errors
@@ -86,47 +87,48 @@ def run(
             "--shard adds rows, --overwrite, --retry-errors and --changed recompute replace some;"
             " run without --shard for that."
         )
-    opened = open_configured(corpus, config)
-    refuse_own_output(opened, output)
-    config = with_local_models(config)
-    devices = worker_devices(config, n_bytes=opened.n_bytes)
-    state = circumstances(config, devices)
-    with closing(LatePool(config, devices, output, recall(output, state))) as pool:
-        components = pool.components
-        settings = fingerprint(config, components)
-        job = recorded_job(output, settings, overwrite=overwrite)
-        if job is not None:
-            opened = open_configured(corpus, config, job.input_schema)
-        job = Job(
-            fingerprint=settings,
-            input_schema=opened.schema,
-            chunk_chars=agreed_chunk_chars(output, job) or chunk_chars(opened.n_bytes, devices),
-            text_field=config.text_field,
-            recorded=recorded(pool, components),
-        )
-        columns = output_schema(opened.schema, column_types(components))
-        ledger = Ledger.open(
-            output,
-            job,
-            columns,
-            sources=opened.sources,
-            overwrite=overwrite,
-            changed=changed,
-            final=final,
-            shard=shard,
-        )
-        with closing(ledger):
-            if shard:
-                begin_shard(ledger, shard, opened, limit)
-            refuse_second_input(ledger)
-            remember(output, state, components)
-            opened = replace(opened, sources=ledger.sources)
-            n_recomputed = recompute_stale(pool, ledger, opened)
-            n_retried = retry_errors(pool, ledger, opened) if retry else 0
-            loop = _Loop(pool, ledger, opened, components, progress, started, tolerance)
-            loop.n_recomputed, loop.n_retried = n_recomputed, n_retried
-            loop.commit_every = config.commit_every
-            return loop.run(limit)
+    with StopSignal(config.grace) as stop:
+        opened = open_configured(corpus, config)
+        refuse_own_output(opened, output)
+        config = with_local_models(config)
+        devices = worker_devices(config, n_bytes=opened.n_bytes)
+        state = circumstances(config, devices)
+        with closing(LatePool(config, devices, output, recall(output, state))) as pool:
+            components = pool.components
+            settings = fingerprint(config, components)
+            job = recorded_job(output, settings, overwrite=overwrite)
+            if job is not None:
+                opened = open_configured(corpus, config, job.input_schema)
+            job = Job(
+                fingerprint=settings,
+                input_schema=opened.schema,
+                chunk_chars=agreed_chunk_chars(output, job) or chunk_chars(opened.n_bytes, devices),
+                text_field=config.text_field,
+                recorded=recorded(pool, components),
+            )
+            columns = output_schema(opened.schema, column_types(components))
+            ledger = Ledger.open(
+                output,
+                job,
+                columns,
+                sources=opened.sources,
+                overwrite=overwrite,
+                changed=changed,
+                final=final,
+                shard=shard,
+            )
+            with closing(ledger):
+                if shard:
+                    begin_shard(ledger, shard, opened, limit)
+                refuse_second_input(ledger)
+                remember(output, state, components)
+                opened = replace(opened, sources=ledger.sources)
+                n_recomputed = recompute_stale(pool, ledger, opened)
+                n_retried = retry_errors(pool, ledger, opened) if retry else 0
+                loop = _Loop(pool, ledger, opened, components, stop, progress, tolerance)
+                loop.n_recomputed, loop.n_retried = n_recomputed, n_retried
+                loop.commit_every, loop.started = config.commit_every, started
+                return loop.run(limit)
 
 
 class _Loop:
@@ -138,18 +140,19 @@ class _Loop:
         ledger: Ledger,
         corpus: Corpus,
         components: list[Message],
+        stop: StopSignal,
         progress: Callable[[Progress], None] | None,
-        started: float,
         tolerance: Tolerance | None,
     ) -> None:
         self.pool = pool
         self.ledger = ledger
         self.corpus = corpus
         self.components = components
+        self.stop = stop
         self.progress = progress or (lambda moment: None)
         self.tolerance = tolerance
         self.tally = Tally()
-        self.started = started
+        self.started = 0.0
         self.ready = time.monotonic()
         self.told = 0.0
         self.commit_every = 0.0
@@ -169,39 +172,28 @@ class _Loop:
             "part_bytes": PART_BYTES,
             "part_seconds": self.commit_every,
         }
-        label = f"{self.ledger.shard.label}." if self.ledger.shard else ""
         for worker in range(self.pool.n_workers):
-            self.pool.send(worker, {**message, "worker": f"{label}{worker}"})
+            self.pool.send(worker, {**message, "worker": self._label(worker)})
         self.has_workers = True
         self.ready = time.monotonic()
+
+    def _label(self, worker: int) -> str:
+        """Return what the names of a worker's files begin with."""
+        return f"{self.ledger.shard.label}.{worker}" if self.ledger.shard else str(worker)
 
     def run(self, limit: int | None) -> Report:
         """Annotate what the ledger lacks; when it ends early, commit what is whole first."""
         if self._has_too_many_errors():
             raise self._limit_error()
-        chunks: Iterator[Chunk] = iterate_chunks(
-            self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.done, limit=limit
-        )
-        if self.ledger.shard:
-            chunks = filter(self.ledger.shard.owns, chunks)
-        with StopSignal() as stop:
-
-            def is_over() -> bool:
-                return stop.is_set() or self._has_too_many_errors()
-
-            try:
-                self._listen(hand_out(self.pool, map(self._work, chunks), is_over))
-            except CorpusError:
-                self._finish(is_over)  # what was read before is kept
-                raise
-            self._finish(is_over)
-        if stop.number is not None:
-            raise StoppedError(
-                stop.number,
-                f"Stopped by {signal.Signals(stop.number).name} after "
-                f"{self.ledger.n_rows_done} rows were committed in {self.ledger.folder}; run the "
-                "same command again to go on.",
-            )
+        with self.stop.held():
+            self._annotate(limit)
+            while self.tally.has_lost and not self._is_over():
+                self._refuse_to_read_twice()
+                self.tally.has_lost = False
+                self._annotate(limit)
+        if self.stop.is_set():
+            n_rows = self.ledger.n_rows_done
+            raise self.stop.error(f"after {n_rows} rows were committed in {self.ledger.folder}")
         report = self._report()
         tolerance = self.tolerance
         if tolerance and not tolerance.bears(report.n_errors, report.n_rows):
@@ -210,9 +202,35 @@ class _Loop:
         self.ledger.finish(report.to_dict())
         return report
 
-    def _finish(self, is_over: Callable[[], bool]) -> None:
+    def _annotate(self, limit: int | None) -> None:
+        """Hand out the chunks that the ledger lacks, and commit what comes of them."""
+        chunks: Iterator[Chunk] = iterate_chunks(
+            self.corpus, chunk_chars=self.ledger.job.chunk_chars, done=self.ledger.done, limit=limit
+        )
+        if self.ledger.shard:
+            chunks = filter(self.ledger.shard.owns, chunks)
+        work = map(self._work, self.stop.waiting_for(chunks))
+        try:
+            self._listen(hand_out(self.pool, work, self._is_over))
+        except CorpusError:
+            self._finish()  # what was read before is kept
+            raise
+        self._finish()
+
+    def _finish(self) -> None:
         if self.has_workers:
-            self._listen(finish(self.pool, is_over))
+            self._listen(finish(self.pool, self._is_over))
+
+    def _is_over(self) -> bool:
+        return self.stop.is_set() or self._has_too_many_errors()
+
+    def _refuse_to_read_twice(self) -> None:
+        if STANDARD_INPUT in (source.name for source in self.corpus.sources):
+            raise WorkerError(
+                "A worker died with rows that were not committed, and standard input cannot be read"
+                f" a second time; what is committed in {self.ledger.folder} stands. Save the input"
+                " to a file and run on that."
+            )
 
     def _has_too_many_errors(self) -> bool:
         n_errors = self.n_errors_before + self.tally.n_errors
@@ -238,12 +256,11 @@ class _Loop:
 
     def _listen(self, messages: Iterator[Message]) -> None:
         for message in messages:
-            if message["type"] == "chunk":
-                self.tally.add_chunk(message)
-            elif message["type"] == "part":
+            self.tally.add(message)
+            if message["type"] == "part":
                 self.ledger.commit(TemporaryPart.from_json(message["part"]))
-            elif message["type"] == "finished":
-                self.tally.add_finished(message)
+            elif message["type"] == "died":
+                self.ledger.clean_up_after(self._label(message["worker"]))
             self._tell()
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""The parent's side of its workers: start them, hand out chunks, hear what they say."""
+"""The parent's side of its workers: start them, send them messages, hear what they say."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
@@ -20,12 +18,10 @@ from bertpipe import errors
 from bertpipe.config import RunConfig
 from bertpipe.encoder.device import available_memory, list_devices, n_cpus
 from bertpipe.errors import WorkerError
-from bertpipe.worker import Message, Worker, from_bytes, receive_message, send_message, to_bytes
+from bertpipe.worker import Message, Worker, from_bytes, receive_message, send_message
 
 WORKER_BYTES = 700_000_000  # a small model, its activations and two chunks; measured 430 MB
-GRACE_SECONDS = 20.0
-POLL_SECONDS = 0.5  # how soon a signal is noticed
-CHUNKS_AHEAD = 2  # one at work and one waiting: a worker never waits for the reader
+MAX_DEATHS = 100  # of workers in a run; a document that kills them is found by about 15
 # One thread a process: two one-thread workers beat one process with two threads.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -60,86 +56,142 @@ def worker_devices(config: RunConfig, *, n_bytes: int) -> list[str]:
     return devices * max(1, min(n_cpus(), by_memory, by_need))
 
 
+@dataclass
+class _Process:
+    """A worker's process and what it was told first, which another in its place is told too."""
+
+    number: int
+    device: str
+    said: list[Message]
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    is_ready: bool = False
+    is_stopping: bool = False
+
+    @classmethod
+    def start(cls, number: int, device: str, said: list[Message]) -> Self:
+        """Start a process and say to it what is to be said first."""
+        try:
+            process, connection = _start_process(device)
+        except OSError as error:
+            raise WorkerError(
+                f"Worker {number} cannot be started ({error.strerror}); raise the limit that was"
+                " met, or give fewer --workers."
+            ) from error
+        started = cls(number, device, said, process, connection)
+        for message in said:
+            started.send(message, None)
+        return started
+
+    def send(self, message: Message, payload: bytes | None) -> None:
+        with contextlib.suppress(OSError):  # one that is gone says so with the next `receive`
+            send_message(self.connection, message, payload)
+
+    def receive(self) -> tuple[Message, pa.RecordBatch | None]:
+        """Return the next message; `died` for the end of the process, with its cause."""
+        try:
+            message, records = receive_message(self.connection)
+        except (EOFError, OSError):
+            return {"type": "died", "how": self._end()}, None
+        if message["type"] == "failed" and message["error"] == WorkerError.__name__:
+            return {"type": "died", "how": f"failed: {message['message']}"}, None
+        return checked(message), records
+
+    def _end(self) -> str:
+        code = self.process.wait()
+        return f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
+
+    def close(self) -> None:
+        """End the process; its connection being closed, it exits by itself, at once."""
+        self.connection.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
 class ProcessPool:
-    """Workers as processes."""
+    """Workers as processes. One that dies is replaced, and has to be handed its work again."""
 
     def __init__(self, config: RunConfig, devices: Sequence[str]) -> None:
         self.n_workers = len(devices)
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._connections: list[Connection] = []
-        for device in devices:
-            self._start(device)
-        for i, device in enumerate(devices):
-            encoder = replace(config.encoder, device=device)
-            self.send(i, start_message(replace(config, encoder=encoder)))
-
-    def _start(self, device: str) -> None:
+        self._n_died = 0
+        self._workers: list[_Process] = []
         try:
-            self._start_process(device)
-        except OSError as error:
+            for number, device in enumerate(devices):
+                encoder = replace(config.encoder, device=device)
+                said = [start_message(replace(config, encoder=encoder))]
+                self._workers.append(_Process.start(number, device, said))
+        except WorkerError:
             self.close()
-            raise WorkerError(
-                f"Worker {len(self._processes)} cannot be started ({error.strerror}); raise the"
-                " limit that was met, or give fewer --workers."
-            ) from error
+            raise
 
-    def _start_process(self, device: str) -> None:
-        ours, theirs = socket.socketpair()
-        threads = ONE_THREAD if device == "cpu" else {}
+    def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
+        """Send a message; the worker reads at once, whatever it is doing."""
+        told = self._workers[worker]
+        if message["type"] == "open":
+            told.said = [told.said[0], message]
+        told.is_stopping = message["type"] == "stop"
+        told.send(message, payload)
+
+    def receive(self, timeout: float | None = None) -> list[tuple[int, Message]]:
+        """Wait for at least one message, or for the timeout.
+
+        Of a worker that died the last message is `died`; by then another is in its place.
+
+        Raises:
+            WorkerError: A worker died before it was ready, or too many died.
+        """
+        living = {each.connection: each for each in self._workers if not each.connection.closed}
+        received = []
+        for connection in wait(list(living), timeout):
+            worker = living[connection]  # type: ignore[index]
+            message, records = worker.receive()
+            worker.is_ready = worker.is_ready or message["type"] == "ready"
+            if message["type"] == "died":
+                self._replace(worker, message["how"])
+            received.append((worker.number, message | {"records": records}))
+        return received
+
+    def _replace(self, dead: _Process, how: str) -> None:
+        dead.close()
+        if dead.is_stopping:
+            return
+        self._n_died += 1
+        if not dead.is_ready or self._n_died > MAX_DEATHS:
+            before = "" if dead.is_ready else " before it was ready"
+            many = f", after {MAX_DEATHS} others" if self._n_died > MAX_DEATHS else ""
+            raise WorkerError(
+                f"Worker {dead.number} (process {dead.process.pid}) {how}{before}{many}; what is"
+                " committed stands. Run the same command again to go on, with --workers 1 if"
+                " memory was short."
+            )
+        self._workers[dead.number] = _Process.start(dead.number, dead.device, dead.said)
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self._workers:
+            worker.connection.close()
+        for worker in self._workers:
+            worker.close()
+
+
+def _start_process(device: str) -> tuple[subprocess.Popen[bytes], Connection]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
         process = subprocess.Popen(
             # -P: a file of the user's in the current folder, json.py say, is not to be imported.
             [sys.executable, "-P", "-m", "bertpipe.worker", str(theirs.fileno())],
             start_new_session=True,  # Ctrl-C is the parent's to hear
             pass_fds=[theirs.fileno()],
-            env=os.environ | threads | {"PYTHONPATH": _search_path()},
+            env=os.environ
+            | (ONE_THREAD if device == "cpu" else {})
+            | {"PYTHONPATH": _search_path()},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
         )
-        theirs.close()
-        self._processes.append(process)
-        self._connections.append(Connection(ours.detach()))
-
-    def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Send a message; the worker reads at once, whatever it is doing.
-
-        One that is gone says why, or that it has finished, with the next `receive`.
-        """
-        with contextlib.suppress(OSError):
-            send_message(self._connections[worker], message, payload)
-
-    def receive(self, timeout: float | None = None) -> list[tuple[int, Message]]:
-        """Wait for at least one message, or for the timeout; a dead worker is a WorkerError."""
-        ready = wait([each for each in self._connections if not each.closed], timeout)
-        received = []
-        for connection in ready:
-            worker = self._connections.index(connection)  # type: ignore[arg-type]
-            try:
-                message, records = receive_message(self._connections[worker])
-            except (EOFError, OSError) as error:
-                raise self._death(worker) from error
-            if message["type"] == "finished":
-                self._connections[worker].close()  # its end is no death
-            received.append((worker, checked(message) | {"records": records}))
-        return received
-
-    def _death(self, worker: int) -> WorkerError:
-        code = self._processes[worker].wait()
-        how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
-        return WorkerError(
-            f"Worker {worker} (process {self._processes[worker].pid}) {how}; what is committed "
-            "stands. Run the same command again to go on, with --workers 1 if memory was short."
-        )
-
-    def close(self) -> None:
-        """End every worker; one whose connection is closed exits by itself, at once."""
-        for connection in self._connections:
-            connection.close()
-        for process in self._processes:
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        return process, Connection(ours.detach())
 
 
 class LocalPool:
@@ -217,70 +269,3 @@ def _has_descriptor(stream: Any) -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     return True
-
-
-class Slots:
-    """Says which worker the next chunk goes to: each has at most `CHUNKS_AHEAD`."""
-
-    def __init__(self, n_workers: int) -> None:
-        self._free = deque(list(range(n_workers)) * CHUNKS_AHEAD)
-
-    def __bool__(self) -> bool:
-        return bool(self._free)
-
-    def take(self) -> int:
-        """Return a worker with a free slot, the one that has been free longest."""
-        return self._free.popleft()
-
-    def release(self, worker: int) -> None:
-        """Give back the slot of a chunk that is done."""
-        self._free.append(worker)
-
-
-def hand_out(
-    pool: Pool,
-    work: Iterable[tuple[Message, pa.RecordBatch]],
-    stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[Message]:
-    """Send each message with its records to the next free worker, until `stopping`.
-
-    Yields all that the workers say meanwhile; every message sent frees its worker by one answer of
-    type `chunk` or `annotated`.
-    """
-    slots = Slots(pool.n_workers)
-    for message, records in work:
-        pool.send(slots.take(), message, to_bytes(records))
-        is_heard = False
-        while not (slots and is_heard):
-            for worker, answer in pool.receive(0 if slots else POLL_SECONDS):
-                if answer["type"] in ("chunk", "annotated"):
-                    slots.release(worker)
-                yield answer
-            is_heard = True
-            if stopping():
-                return
-
-
-def finish(pool: Pool, stopping: Callable[[], bool] = lambda: False) -> Iterator[Message]:
-    """Ask every worker for its last part; yield what they say until all have finished.
-
-    When `stopping`, ask them to leave undone what is not done, and listen for the grace period.
-    """
-    waiting = set(range(pool.n_workers))
-    asked = "finish"
-    _tell_all(pool, waiting, asked)
-    deadline: float | None = None
-    while waiting and (deadline is None or time.monotonic() < deadline):
-        if stopping() and asked == "finish":
-            asked = "stop"
-            _tell_all(pool, waiting, asked)
-            deadline = time.monotonic() + GRACE_SECONDS
-        for worker, answer in pool.receive(POLL_SECONDS):
-            if answer["type"] == "finished":
-                waiting.discard(worker)
-            yield answer
-
-
-def _tell_all(pool: Pool, workers: Iterable[int], kind: str) -> None:
-    for worker in workers:
-        pool.send(worker, {"type": kind})

@@ -94,34 +94,63 @@ class Report:
 
 
 class Tally:
-    """Adds up what the workers say."""
+    """Adds up what the workers say.
+
+    has_lost: whether a worker died with annotated rows in a part that it had not finished. What it
+    said of them counts no more.
+    """
 
     def __init__(self) -> None:
+        self.has_lost = False
+        self._open: dict[int, list[Mapping[str, Any]]] = {}  # by worker, of its part at work
+        self._finished: dict[int, Mapping[str, Any]] = {}
         self.n_rows = self.n_errors = self.n_tokens = 0
-        self.errors: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.labels: dict[str, Counter[str]] = {}
-        self.seconds: Counter[str] = Counter()
-        self.counts: Counter[str] = Counter()
 
-    def add_chunk(self, message: Mapping[str, Any]) -> None:
-        """Add what a worker says of an annotated chunk."""
-        self.n_rows += message["n_rows"]
-        self.n_tokens += message["n_tokens"]
-        self.n_errors += sum(message["errors"].values())
-        self.errors.update(message["errors"])
-        self.examples = {**message["examples"], **self.examples}
+    @property
+    def seconds(self) -> Counter[str]:
+        """Return how the workers spent their time."""
+        return self._sum("seconds")
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Return what the workers' passes counted."""
+        return self._sum("counts")
+
+    def _sum(self, what: str) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for message in self._finished.values():
+            total.update(message[what])
+        return total
+
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Add what a worker says, of whatever type it is."""
+        worker = message["worker"]
+        if message["type"] == "chunk":
+            self._open.setdefault(worker, []).append(message)
+            self.examples = {**message["examples"], **self.examples}
+            self._count(message, 1)
+        elif message["type"] == "part":
+            self._open.pop(worker, None)
+        elif message["type"] == "died":
+            for lost in self._open.pop(worker, ()):
+                self.has_lost = True
+                self._count(lost, -1)
+        elif message["type"] == "finished":
+            self._finished[worker] = message  # it counts from the worker's start
+
+    def _count(self, message: Mapping[str, Any], sign: int) -> None:
+        self.n_rows += sign * message["n_rows"]
+        self.n_tokens += sign * message["n_tokens"]
+        self.n_errors += sign * sum(message["errors"].values())
         for name, counts in message["labels"].items():
-            self.labels.setdefault(name, Counter()).update(counts)
-
-    def add_finished(self, message: Mapping[str, Any]) -> None:
-        """Add how a worker spent its time."""
-        self.seconds.update(message["seconds"])
-        self.counts.update(message["counts"])
+            total = self.labels.setdefault(name, Counter())
+            total.update({label: sign * n for label, n in counts.items()})
 
     def top_labels(self) -> dict[str, dict[str, int]]:
         """Return the commonest labels of each component."""
-        return {name: dict(each.most_common(N_TOP_LABELS)) for name, each in self.labels.items()}
+        return {name: dict((+each).most_common(N_TOP_LABELS)) for name, each in self.labels.items()}
 
 
 def versions() -> dict[str, str]:

@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertpipe.corpus import Corpus, Slice, Source
+from bertpipe.dispatch import hand_out
 from bertpipe.errors import CorpusError
 from bertpipe.output.changes import Ranges
 from bertpipe.output.files import writing
 from bertpipe.output.footer import Part, Stamp
 from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import PartWriter, TemporaryPart
-from bertpipe.pool import POLL_SECONDS, Pool, hand_out
+from bertpipe.pool import Pool
 from bertpipe.worker import Message
 
 BATCH_ROWS = 1_024
@@ -102,18 +103,15 @@ def rewrite(
 def in_order(pool: Pool, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the annotated batches in the order of the batches, whichever worker is first."""
     early: dict[int, pa.RecordBatch] = {}
-    wanted = n_sent = 0
+    wanted = 0
 
     def work() -> Iterator[tuple[Message, pa.RecordBatch]]:
-        nonlocal n_sent
-        for batch in batches:
-            n_sent += 1
-            yield {"type": "annotate", "number": n_sent - 1}, batch
+        for number, batch in enumerate(batches):
+            yield {"type": "annotate", "number": number}, batch
 
-    answers = hand_out(pool, work())
-    while (answer := next(answers, None)) is not None or wanted < n_sent:
-        heard = [answer] if answer else [each for _, each in pool.receive(POLL_SECONDS)]
-        early |= {each["number"]: each["records"] for each in heard if each["type"] == "annotated"}
+    for answer in hand_out(pool, work()):
+        if answer["type"] == "annotated":
+            early[answer["number"]] = answer["records"]
         while wanted in early:
             yield early.pop(wanted)
             wanted += 1

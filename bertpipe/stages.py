@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertpipe.annotator import Annotator, origin
 from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError, WorkerError
@@ -101,11 +102,12 @@ class Stages:
     def annotate(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Return the records with the annotation columns, the statistics and `_error` added.
 
-        A record without a usable text goes through no annotator; its annotations are null.
+        A record without a text, or in error, goes through no annotator; its annotations are null.
         """
         start = time.perf_counter()
-        texts = records.column(self.text_field)
-        usable = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+        has_text = records.column(self.text_field).is_valid()
+        is_usable = pc.and_(has_text, records.column(ERROR).is_null())
+        usable = np.flatnonzero(is_usable.to_numpy(zero_copy_only=False))
         outcome = self._run_steps(_input(records, self.text_field).take(pa.array(usable)))
         place = np.zeros(records.num_rows, dtype=np.int64)
         place[usable] = np.arange(len(usable))

@@ -201,7 +201,7 @@ def count_labels(column: pa.Array) -> dict[str, int] | None:
 
 
 def main(descriptor: int) -> int:
-    """Serve the parent at the other end of the descriptor until it says finish."""
+    """Serve the parent at the other end of the descriptor until that is closed."""
     # The terminal sends Ctrl-C to every process of the group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
@@ -213,23 +213,13 @@ def main(descriptor: int) -> int:
     worker = Worker(send)
     threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
     try:
-        _serve(worker, inbox)
+        while True:
+            message, records = inbox.get()
+            handle = getattr(worker, message.pop("type"))
+            handle(message, *([] if records is None else [records]))
     except Exception as error:
         worker.fail(error)
-    else:
-        return 0
     return 1
-
-
-def _serve(worker: Worker, inbox: queue.Queue[tuple[Message, pa.RecordBatch | None]]) -> None:
-    kind = ""
-    while kind != "finish":
-        message, records = inbox.get()
-        kind = message.pop("type")
-        if records is None:
-            getattr(worker, kind)(message)
-        else:
-            getattr(worker, kind)(message, records)
 
 
 def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) -> None:

@@ -159,11 +159,15 @@ def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     assert rows(output) == undisturbed
 
 
-def test_a_worker_that_dies_ends_the_run_with_its_number_and_the_cure(tmp_path, regex_plugin):
-    file = tmp_path / "corpus.jsonl"
-    file.write_text('{"text": "SUICIDE"}\n')
-    with pytest.raises(WorkerError, match=r"Worker 0 .* signal 9; .* Run the same command again"):
-        run(file, tmp_path / "out", regex_plugin, workers=1)
+def test_a_worker_that_dies_before_it_is_ready_ends_the_run_with_its_number_and_the_cure(
+    corpus, tmp_path, regex_plugin
+):
+    overrides = {"components.numbers.pattern": "SUICIDE"}
+    with pytest.raises(
+        WorkerError, match=r"Worker 0 .* signal 9 before it was ready; .* Run the same command"
+    ):
+        run(corpus, tmp_path / "out", regex_plugin, workers=1, overrides=overrides)
+    assert not (tmp_path / "out").exists()
 
 
 def test_texts_come_back_in_order_from_any_number_of_workers(regex_plugin):

@@ -23,7 +23,6 @@ from bertpipe.errors import (
     BusyError,
     CorpusError,
     OutputError,
-    WorkerError,
     WriteError,
 )
 from bertpipe.output.verify import verify
@@ -48,14 +47,14 @@ def corpus(tmp_path: Path, regex_plugin: str) -> Path:
     return folder
 
 
-def run(corpus: Path, output: Path, *, seconds: float = 0.0, workers: int = 0):
+def run(corpus: Path, output: Path, *, seconds: float = 0.0, workers: int = 0, **settings: Any):
     return api.run(
         corpus,
         output=output,
         components=["numbers=regex_numbers"],
         overrides={"components.numbers.seconds": seconds},
         workers=workers,
-        commit_every=0,
+        **{"commit_every": 0, **settings},
     )
 
 
@@ -201,24 +200,33 @@ def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):
         process.wait()
 
 
-def test_a_worker_that_dies_in_the_middle_ends_the_run_and_what_is_committed_stands(
-    corpus, tmp_path
-):
+def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(corpus, tmp_path):
     output = tmp_path / "out"
 
     def kill() -> None:
         psutil.Process().children()[0].kill()
 
-    with (
-        after_first_part(output, kill),
-        pytest.raises(WorkerError, match=r"signal 9; what is committed stands"),
-    ):
-        run(corpus, output, seconds=0.3, workers=1)
-    committed = {path.name for path in output.glob("*.parquet")}
-    assert committed
-    assert not psutil.Process().children()
-    goes_on(corpus, output, seconds=0.3)
-    assert committed <= {path.name for path in output.glob("*.parquet")}
+    with after_first_part(output, kill):
+        report = run(corpus, output, seconds=0.1, workers=2, commit_every=1)
+    assert (report.n_rows, report.n_new, report.n_errors) == (400, 400, 2)
+    goes_on(corpus, output, seconds=0.1)
+
+
+def test_a_document_that_kills_its_worker_is_in_error_and_the_run_goes_on(corpus, tmp_path):
+    output, file = tmp_path / "out", corpus / "a.jsonl"
+    lines = file.read_text().splitlines()
+    lines[120] = json.dumps({"text": "SUICIDE 7"})
+    file.write_text("\n".join(lines) + "\n")
+    report = run(corpus, output, workers=1, commit_every=60)
+    assert report.errors_by_type == {"InvalidJSON": 2, "WorkerError": 1}
+    (row,) = ds.dataset(output).to_table(filter=ds.field("text") == "SUICIDE 7").to_pylist()
+    assert row["numbers"] is None
+    assert "was ended by signal 9 at this document" in row["_error"]["message"]
+    assert report.n_new == 400
+    goes_on(corpus, output)
+    retried = run(corpus, output, workers=1, retry_errors=True)
+    assert retried.errors_by_type == report.errors_by_type
+    goes_on(corpus, output)
 
 
 def test_the_table_in_the_docs_names_tests_that_exist():

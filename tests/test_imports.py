@@ -30,6 +30,7 @@ ORDER = (
     "stages",
     "worker",
     "pool",
+    "dispatch",
     "rewrite",
     "retry",
     "job",

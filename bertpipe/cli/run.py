@@ -87,6 +87,7 @@ def _parse_shard(
     help="Do the I-th of N parts of the work; others do the rest.",
 )
 @click.option("--commit-every", metavar="TIME", help="Finish a part after this.  [default: 5m]")
+@click.option("--grace", metavar="TIME", help="Time to end after Ctrl-C.  [default: 20s]")
 @click.option(
     "--allow-errors",
     callback=_parse_tolerance,

@@ -30,7 +30,7 @@ def _examples(part: Part, wanted: Iterable[str]) -> dict[str, str]:
 
 def located(*, _source: Mapping[str, Any], _error: Mapping[str, Any]) -> str:
     """Return the message of a row in error; it names the row, also where a component failed."""
-    if _error["component"] is None:
+    if _error["stage"] == "read":
         return str(_error["message"])
-    row = f"{_source['path']}, row {_source['row']}"
-    return f"{row}: {_error['component']}: {_error['message']}"
+    who = f"{_error['component']}: " if _error["component"] else ""
+    return f"{_source['path']}, row {_source['row']}: {who}{_error['message']}"

@@ -29,6 +29,7 @@ from bertpipe.output.coverage import Coverage
 from bertpipe.output.files import (
     BOOKKEEPING,
     REPORT,
+    entries,
     remove,
     sync_folder,
     write_json,
@@ -192,6 +193,12 @@ class Ledger:
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `_bertpipe/report.json`, also for a run that ends early."""
         write_json(self.folder / BOOKKEEPING / REPORT, report)
+
+    def clean_up_after(self, worker: str) -> None:
+        """Delete what a worker that died was writing."""
+        for path in entries(self.folder / BOOKKEEPING / TEMPORARY):
+            if path.name.startswith(f"{worker}-"):
+                remove(path)
 
     def close(self) -> None:
         """Give the lock back, and leave no empty folder behind."""

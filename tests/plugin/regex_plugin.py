@@ -13,13 +13,16 @@ from bertpipe.records import NER_TYPE
 
 @Language.factory("regex_numbers", default_config={"pattern": r"\d+", "seconds": 0.0})
 def make(nlp, name, pattern, seconds):
+    if pattern == "SUICIDE":
+        os.kill(os.getpid(), signal.SIGKILL)
     return Numbers(name, pattern, seconds)
 
 
 class Numbers:
     """Finds a pattern. `seconds` are slept.
 
-    The word POISON raises, FLAKY does so while that variable is set, SUICIDE ends the process.
+    The word POISON raises, FLAKY does so while that variable is set, SUICIDE ends the process
+    (as a pattern, before it is ready).
     """
 
     type = NER_TYPE
