@@ -142,7 +142,8 @@ def _measure(annotator: BertAnnotator, texts: pa.RecordBatch) -> tuple[np.ndarra
 
     path = annotator.folder.path
     tokenizer = open_tokenizer(path)
-    limit = window_limit(AutoConfig.from_pretrained(path, local_files_only=True), tokenizer)
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    limit = window_limit(config, tokenizer)
     max_length = annotator.encoder.max_length or limit
     if max_length > limit:
         raise ConfigError(

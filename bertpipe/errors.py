@@ -13,14 +13,20 @@ BertpipeError                 1   the run or the training failed
 ├── StoppedError        130, 143  Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
 
-A message is one sentence that names the thing, the value and the cure.
+A message is one sentence that names the thing, the value and the cure. It is one line and holds no
+secret, whatever the value is.
 """
+
+from bertpipe.masking import one_line
 
 
 class BertpipeError(Exception):
     """Anything that bertpipe itself reports to a user."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(BertpipeError):

@@ -15,6 +15,7 @@ from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, OutputError
+from bertpipe.masking import without_secrets
 from bertpipe.output import shards
 from bertpipe.output.footer import LINES, RELATIVE_TO, Job
 from bertpipe.output.ledger import Ledger
@@ -76,7 +77,8 @@ def fingerprint(config: RunConfig, components: Sequence[Message]) -> dict[str, A
             **{k: v for k, v in component.own_settings.items() if k not in ("model", "revision")},
             **described.get("fingerprint", {}),
         }
-    return items
+    hidden: dict[str, Any] = without_secrets(items)
+    return hidden
 
 
 def column_types(components: Sequence[Message]) -> dict[str, pa.DataType]:
@@ -92,7 +94,7 @@ def recorded(pool: Pool, components: Sequence[Message]) -> dict[str, Any]:
     return {
         "versions": versions(),
         "workers": pool.n_workers,
-        "components": [without_schema(component) for component in components],
+        "components": without_secrets([without_schema(component) for component in components]),
     }
 
 

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bertpipe.masking import without_secrets
+
 N_TOP_LABELS = 20
 PACKAGES = ("bertpipe", "pyarrow", "spacy", "tokenizers", "torch", "transformers")
 
@@ -80,8 +82,8 @@ class Report:
         return self.counts.get("padded", 0) / computed if computed else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        return {
+        """Return the report as plain JSON values, without secrets."""
+        found: dict[str, Any] = {
             **vars(self),
             "output": str(self.output),
             "documents_per_second": round(self.documents_per_second, 2),
@@ -91,6 +93,8 @@ class Report:
             "machine": platform.machine(),
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
+        plain: dict[str, Any] = without_secrets(found)
+        return plain
 
 
 class Tally:

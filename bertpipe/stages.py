@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from bertpipe.annotator import Annotator, origin
 from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError, WorkerError
+from bertpipe.masking import hide_secrets
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
 
 MAX_MESSAGE_CHARS = 500
@@ -185,7 +186,7 @@ def _failed(step: Step, error: Exception) -> Outcome:
         "stage": "annotate",
         "component": ",".join(step.names),
         "type": type(error).__name__,
-        "message": str(error)[:MAX_MESSAGE_CHARS],
+        "message": hide_secrets(str(error))[:MAX_MESSAGE_CHARS],
     }
     columns = {name: pa.nulls(1, kind) for name, kind in zip(step.names, step.types, strict=True)}
     return Outcome(columns, None, {0: record})

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "bertpipe"
 
 # A module imports itself and those above it. `bertpipe` itself is the version and lazy names.
 ORDER = (
+    "masking",
     "errors",
     "records",
     "annotator",

@@ -8,6 +8,7 @@ from bertpipe.cli.check import check_command
 from bertpipe.cli.compact import compact_command
 from bertpipe.cli.components import components_command
 from bertpipe.cli.config import config_command
+from bertpipe.cli.convert import convert_command
 from bertpipe.cli.group import CommandGroup
 from bertpipe.cli.new_plugin import new_plugin_command
 from bertpipe.cli.run import run_command
@@ -41,6 +42,7 @@ for command in (
     components_command,
     config_command,
     train_command,
+    convert_command,
     view_command,
     new_plugin_command,
 ):

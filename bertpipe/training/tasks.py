@@ -138,7 +138,12 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
     auto = getattr(transformers, AUTO_CLASSES[task.settings.kind])
     with quiet():
         model = auto.from_pretrained(
-            base, use_safetensors=True, ignore_mismatched_sizes=True, **config
+            base,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **config,
         )
     return model.float()
 

@@ -79,7 +79,9 @@ class BertEmbedding(BertAnnotator):
     @property
     def type(self) -> pa.DataType:
         """Return the type of the column, read from the model's config."""
-        config = AutoConfig.from_pretrained(self.folder.path, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            self.folder.path, local_files_only=True, trust_remote_code=False
+        )
         make = vector_type if self.per == "document" else spans_type
         return make(config.hidden_size, self.dtype)
 
