@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from bertpipe.encoder.safety import check_folder, read_json, refuse_way_out
 from bertpipe.errors import ModelError
@@ -133,7 +134,7 @@ def _weights(path: Path, single: str, index: str, suffix: str) -> list[Path]:
     if not (path / index).is_file():
         return [path / single] if (path / single).is_file() else []
     weight_map = read_json(path / index).get("weight_map")
-    names = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
+    names: list[Any] = list(weight_map.values()) if isinstance(weight_map, dict) else [None]
     if not all(isinstance(name, str) and name.endswith(suffix) for name in names):
         raise ModelError(
             f"{path / index} has a weight_map that names other files than *{suffix}; save the model"

@@ -46,7 +46,7 @@ def shard(folder):
     """Divide the pickle in two files and an index."""
     tensors = torch.load(folder / "pytorch_model.bin", weights_only=True)
     (folder / "pytorch_model.bin").unlink()
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate((list(tensors)[::2], list(tensors)[1::2])):
         file = f"pytorch_model-0000{number + 1}-of-00002.bin"
         torch.save({name: tensors[name] for name in names}, folder / file)

@@ -3,14 +3,14 @@
 New inputs go to the first folder; the options are those of libFuzzer.
 """
 
+import runpy
 import sys
 from pathlib import Path
 
 import atheris
 
 with atheris.instrument_imports(include=["bertpipe"], enable_loader_override=False):
-    sys.path.insert(0, str(Path(__file__).parent))
-    from targets import TARGETS
+    TARGETS = runpy.run_path(str(Path(__file__).with_name("targets.py")))["TARGETS"]
 
 if __name__ == "__main__":
     program, target, *arguments = sys.argv
