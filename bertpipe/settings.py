@@ -33,6 +33,12 @@ def parse_cfg(text: str, source: str) -> Tree:
 
     try:
         return dict(Config().from_str(text, interpolate=False))
+    except KeyError as error:
+        name = error.args[0]
+        raise ConfigError(
+            f"{source} is not a valid config: a section of {name!r} stands before [{name}]; put"
+            f" [{name}] first."
+        ) from error
     except (ValueError, configparser.Error) as error:
         raise ConfigError(f"{source} is not a valid config: {_sentence(error)}.") from error
 
