@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ["install", "check", "test", "demo"]
+SCRIPTS = ["install", "check", "test", "demo", "fuzz"]
 installed = pytest.mark.skipif(
     not list((ROOT / ".venv").glob("*.stamp")), reason="sh scripts/install has not been run"
 )
