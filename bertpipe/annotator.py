@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from bertpipe.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     from spacy.tokens import Doc
@@ -47,6 +49,28 @@ def origin(annotator: object) -> str:
 
     module = type(annotator).__module__.partition(".")[0]
     return packages_distributions().get(module, [module])[0]
+
+
+def checked(annotator: Annotator, values: object, n_rows: int) -> pa.Array:
+    """Return what `annotate` returned if it is one value of the type for each row.
+
+    Raises:
+        ConfigError: It is not; the annotator is named with its package.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if not isinstance(values, pa.Array):
+        raise ConfigError(
+            f"Component {annotator.name!r} of {origin(annotator)} returned a "
+            f"{type(values).__name__}; annotate must return a pyarrow.Array."
+        )
+    if len(values) != n_rows or values.type != annotator.type:
+        raise ConfigError(
+            f"Component {annotator.name!r} of {origin(annotator)} returned {len(values)} values of "
+            f"type {values.type} for {n_rows} rows; annotate must return one value of "
+            f"{annotator.type} a row."
+        )
+    return values
 
 
 class Head(Protocol):

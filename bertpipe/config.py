@@ -38,6 +38,8 @@ ENCODER_OVERRIDES = (
     "stride",
     "truncation",
 )
+# The setting with which a component in a pipeline of spaCy names the one that is its encoder.
+UPSTREAM = "encoder"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class EncoderSettings:
     """How an encoder is run; None and "auto" are settled when the model and device are known.
 
     max_length, stride, batch_tokens count tokens; max_length None is the most the model takes.
+    upstream: the component of a spaCy pipeline whose hidden states are read; None runs an encoder.
     """
 
     device: str = "auto"
@@ -54,6 +57,7 @@ class EncoderSettings:
     stride: int = 64
     truncation: str = "window"
     offline: bool = False
+    upstream: str | None = None
 
     def __post_init__(self) -> None:
         if self.truncation not in TRUNCATIONS:
@@ -73,7 +77,8 @@ class Component:
     @property
     def own_settings(self) -> dict[str, Any]:
         """Return the settings that say what is annotated, not how the encoder is run."""
-        return {k: v for k, v in self.settings.items() if k not in ENCODER_OVERRIDES}
+        others = (*ENCODER_OVERRIDES, UPSTREAM)
+        return {k: v for k, v in self.settings.items() if k not in others}
 
     def encoder(self, run: EncoderSettings) -> EncoderSettings:
         """Return how this component's encoder is run: as the run says, but for its overrides."""
@@ -229,7 +234,8 @@ def _complete(name: str, block: Tree) -> Tree:
     known = _default_settings().get(block["factory"])
     if known is None:
         return block
-    check_names(block, {*known, *ENCODER_OVERRIDES}, f"[components.{name}]", "setting")
+    named = [key for key in block if key != UPSTREAM]
+    check_names(named, {*known, *ENCODER_OVERRIDES}, f"[components.{name}]", "setting")
     return merge(known, block)
 
 
@@ -239,9 +245,9 @@ def _to_run_config(tree: Tree) -> RunConfig:
     for name in ("commit_every", "grace"):
         run[name] = to_seconds(run[name], f"[run] {name}")
     hints = {**get_type_hints(RunConfig), **get_type_hints(EncoderSettings)}
-    check_names(run, hints.keys() - {"components", "encoder"}, "[run]", "setting")
+    check_names(run, hints.keys() - {"components", "encoder", "upstream"}, "[run]", "setting")
     check_types(run, hints, "[run]")
-    encoder = {name: run.pop(name) for name in get_type_hints(EncoderSettings)}
+    encoder = {name: run.pop(name) for name in ("offline", *ENCODER_OVERRIDES)}
     if run["keep"] is not None:
         run["keep"] = tuple(run["keep"])
     return RunConfig(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bertpipe.annotator import Annotator
+from bertpipe.annotator import Annotator, checked
 from bertpipe.errors import UsageError
+from bertpipe.upstream import STATES, STATES_TYPE, read_states
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VALUES, UNALIGNED = "bertpipe", "bertpipe_unaligned"
 SENTENCES = "doc.sents"  # among what an annotator reads: no column has this name
+_TYPES = {STATES: STATES_TYPE}
 ErrorHandler = Callable[[str, Any, list[Any], Exception], Any]
 
 
@@ -39,8 +41,9 @@ def pipe(
 
 def _annotate(annotator: Annotator, docs: list[Doc], handle_error: ErrorHandler) -> Iterator[Doc]:
     try:
-        values = annotator.annotate(batch_of(docs, annotator.reads)).to_pylist()
-        for doc, value in zip(docs, values, strict=True):
+        batch = batch_of(docs, annotator.reads)
+        values = checked(annotator, annotator.annotate(batch), len(docs))
+        for doc, value in zip(docs, values.to_pylist(), strict=True):
             annotator.set_annotations(doc, value)
     except UsageError:
         raise  # a wrong setting is wrong for every Doc
@@ -68,11 +71,14 @@ def annotate_doc(annotator: Annotator, doc: Doc) -> Doc:
 def batch_of(docs: Sequence[Doc], reads: Sequence[str]) -> pa.RecordBatch:
     """Return the columns that an annotator reads of Docs.
 
-    `text` is the Doc's, `doc.sents` its sentences where it has any; another name is looked up in
-    `doc.user_data` and among what earlier components found.
+    `text` is the Doc's, `doc.sents` its sentences where it has any, `doc._.trf_data` what a
+    `transformer` read; another name is looked up in `doc.user_data` and among what earlier
+    components found.
     """
     register()
-    columns = {name: pa.array([_read(doc, name) for doc in docs]) for name in reads}
+    columns = {
+        name: pa.array([_read(doc, name) for doc in docs], _TYPES.get(name)) for name in reads
+    }
     columns["text"] = pa.array([doc.text for doc in docs], pa.string())
     return pa.record_batch(columns)
 
@@ -82,6 +88,8 @@ def _read(doc: Doc, name: str) -> Any:
         if not doc.has_annotation("SENT_START"):
             return None
         return [{"start": sent.start_char, "end": sent.end_char} for sent in doc.sents]
+    if name == STATES:
+        return read_states(doc)
     return doc.user_data.get(name, doc._.get(VALUES).get(name))
 
 

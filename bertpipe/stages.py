@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotator import Annotator, origin
-from bertpipe.errors import BertpipeError, ConfigError, DocumentError, UsageError, WorkerError
+from bertpipe.annotator import Annotator, checked
+from bertpipe.errors import BertpipeError, DocumentError, UsageError, WorkerError
 from bertpipe.masking import hide_secrets
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
 
@@ -50,10 +50,7 @@ class SingleStep:
 
     def run(self, batch: pa.RecordBatch) -> Outcome:
         """Annotate the batch and hold the annotator to its contract."""
-        values = self.annotator.annotate(batch)
-        if isinstance(values, pa.ChunkedArray):
-            values = values.combine_chunks()
-        _check_contract(self.annotator, values, batch.num_rows)
+        values = checked(self.annotator, self.annotator.annotate(batch), batch.num_rows)
         return Outcome({self.annotator.name: values})
 
 
@@ -72,7 +69,7 @@ class PassStep:
         """Annotate the batch in one pass."""
         result = self.shared.run(batch)
         for annotator in self.annotators:
-            _check_contract(annotator, result.columns[annotator.name], batch.num_rows)
+            checked(annotator, result.columns[annotator.name], batch.num_rows)
         return Outcome(result.columns, result.statistics)
 
 
@@ -207,20 +204,6 @@ def _join(step: Step, left: Outcome, right: Outcome, n_left: int, n_rows: int) -
 
 def _no_statistics(n_rows: int) -> pa.RecordBatch:
     return pa.record_batch([pa.nulls(n_rows, kind) for kind in STATISTICS.types], STATISTICS)
-
-
-def _check_contract(annotator: Annotator, values: object, n_rows: int) -> None:
-    if not isinstance(values, pa.Array):
-        raise ConfigError(
-            f"Component {annotator.name!r} of {origin(annotator)} returned a "
-            f"{type(values).__name__}; annotate must return a pyarrow.Array."
-        )
-    if len(values) != n_rows or values.type != annotator.type:
-        raise ConfigError(
-            f"Component {annotator.name!r} of {origin(annotator)} returned {len(values)} values of "
-            f"type {values.type} for {n_rows} rows; annotate must return one value of "
-            f"{annotator.type} a row."
-        )
 
 
 def _input(records: pa.RecordBatch, text_field: str) -> pa.RecordBatch:

@@ -1,10 +1,11 @@
 """Values on Docs: the exact value, and what spaCy can show of it."""
 
+import pyarrow as pa
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
 
-from bertpipe import docs
+from bertpipe import ConfigError, docs
 
 TEXT = "Anna Smith-Jones lives in Bad Ems."
 
@@ -93,6 +94,23 @@ def test_categories_of_two_components_stand_together(doc):
     docs.set_categories(doc, [{"label": "good", "score": 0.75}])
     docs.set_categories(doc, [{"label": "new", "score": 0.5}])
     assert doc.cats == {"good": 0.75, "new": 0.5}
+
+
+class TooMany:
+    name = "too_many"
+    type = pa.int32()
+    reads: tuple[str, ...] = ("text",)
+
+    def annotate(self, batch):
+        return pa.array([1] * (len(batch) + 1), self.type)
+
+    def set_annotations(self, doc, annotation):
+        docs.set_value(doc, self.name, annotation)
+
+
+def test_a_wrong_number_of_values_names_the_component_and_its_package(doc):
+    with pytest.raises(ConfigError, match=r"'too_many' of \S+ returned 2 values .* for 1 rows"):
+        docs.annotate_doc(TooMany(), doc)
 
 
 def test_a_column_that_is_not_the_text_is_read_from_user_data(doc):

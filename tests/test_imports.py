@@ -21,6 +21,7 @@ ORDER = (
     "tolerance",
     "settings",
     "config",
+    "upstream",
     "docs",
     "corpus",
     "batching",

@@ -1,8 +1,10 @@
 """Life beside spacy-transformers, which holds transformers at its oldest version for us."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ pytest.importorskip(
     reason="spacy-transformers needs its own environment: sh scripts/test --all",
     exc_type=ImportError,
 )
+PAGE = Path(__file__).parents[1] / "docs" / "spacy-transformers.md"
 
 
 def test_this_environment_has_the_oldest_transformers():
@@ -24,3 +27,17 @@ def test_spacy_finds_their_components_and_ours():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.split() == ["True", "True"], result.stderr
+
+
+def test_a_reader_of_the_page_trains_a_tagger_beside_our_entities(tmp_path):
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    _install, (_, trainer), (_, tags), (_, command), (_, code), (_, printed) = blocks
+    (tmp_path / "train_tagger.py").write_text(trainer, encoding="utf-8")
+    (tmp_path / "tags.txt").write_text(tags, encoding="utf-8")
+    program, *arguments = command.split()
+    assert program == "python"
+    for each in (arguments, ["-c", code]):
+        done = subprocess.run([sys.executable, *each], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == printed

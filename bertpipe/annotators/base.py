@@ -18,6 +18,7 @@ import torch
 
 from bertpipe import docs
 from bertpipe.annotator import Head
+from bertpipe.annotators import upstream
 from bertpipe.annotators.passes import Pass, Request, text_request
 from bertpipe.annotators.saving import copy_model, to_zip, unpack
 from bertpipe.config import EncoderSettings
@@ -25,6 +26,7 @@ from bertpipe.encoder.device import list_devices, resolve_precision
 from bertpipe.encoder.load import LoadedModel, load
 from bertpipe.encoder.resolve import ModelFolder, resolve, weights_digest
 from bertpipe.errors import ConfigError, ModelError
+from bertpipe.upstream import STATES
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -56,6 +58,9 @@ class BertAnnotator:
         self.model = model
         self.revision = revision
         self.encoder = encoder or EncoderSettings()
+        if self.encoder.upstream is not None:
+            check_choice(name, "encoder", self.encoder.upstream, ("transformer",))
+            self.reads = (*self.reads, STATES)
         self._process = os.getpid()
         self._is_unpacked = False
         self._error_handler: docs.ErrorHandler | None = None
@@ -126,6 +131,8 @@ class BertAnnotator:
             # A fork (`nlp.pipe(n_process=2)`) has none of its parent's threads, and torch would
             # wait for them without end.
             torch.set_num_threads(1)
+        if self.encoder.upstream is not None:
+            return upstream.annotate(self, batch)
         return self.own_pass.run(batch).columns[self.name]
 
     def describe(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bertpipe.annotator import Annotator, origin
 from bertpipe.annotators.code import import_code
-from bertpipe.config import Component, EncoderSettings, RunConfig, default_tree
+from bertpipe.config import UPSTREAM, Component, EncoderSettings, RunConfig, default_tree
 from bertpipe.errors import BertpipeError, ConfigError
 from bertpipe.settings import check_names, check_types, unknown
 
@@ -44,6 +44,11 @@ def create(component: Component, encoder: EncoderSettings) -> Annotator:
             fit.
     """
     own = component.encoder(encoder)
+    if component.settings.get(UPSTREAM) is not None:
+        raise ConfigError(
+            f"Component {component.name!r}: encoder names a component of a spaCy pipeline; use it "
+            "there, or leave it out here."
+        )
     if component.factory in BUILT_IN:
         return _create_built_in(component, own)
     return _create_through_spacy(component, own)
@@ -92,6 +97,7 @@ def _create_built_in(component: Component, encoder: EncoderSettings) -> Annotato
     module, _, name = BUILT_IN[component.factory].partition(":")
     kind = getattr(import_module(module), name)
     parameters = _parameters(kind)
+    parameters.pop("encoder")
     _check_settings(component.own_settings, parameters, f"Component {component.name!r}")
     hints = get_type_hints(kind.__init__)
     check_types(component.own_settings, hints, f"Component {component.name!r}")
@@ -183,7 +189,7 @@ def _settings_of_factory(
 def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
     """Return the settings that a class or factory takes."""
     parameters = inspect.signature(factory).parameters
-    return {k: v for k, v in parameters.items() if k not in ("nlp", "name", "encoder")}
+    return {k: v for k, v in parameters.items() if k not in ("nlp", "name")}
 
 
 def _check_settings(

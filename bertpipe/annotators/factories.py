@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from bertpipe.annotators.qa import BertQa
 
 # What a run decides about the hub is, in spaCy, the environment's to say.
-ENCODER = {name: value for name, value in asdict(EncoderSettings()).items() if name != "offline"}
+ENCODER = {
+    name: value
+    for name, value in asdict(EncoderSettings()).items()
+    if name not in ("offline", "upstream")
+}
 
 
 @Language.factory(
@@ -28,6 +32,7 @@ ENCODER = {name: value for name, value in asdict(EncoderSettings()).items() if n
         "model": "en_ner_mini",
         "revision": None,
         **ENCODER,
+        "encoder": None,
         "aggregation": "first",
         "alignment_mode": "expand",
         "spans_key": None,
@@ -46,6 +51,7 @@ def bert_ner(
     max_length: int | None,
     stride: int,
     truncation: str,
+    encoder: str | None,
     aggregation: str,
     alignment_mode: str,
     spans_key: str | None,
@@ -58,7 +64,9 @@ def bert_ner(
         name,
         model=model,
         revision=revision,
-        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(
+            device, precision, batch_tokens, max_length, stride, truncation, upstream=encoder
+        ),
         aggregation=aggregation,
         alignment_mode=alignment_mode,
         spans_key=spans_key,
@@ -73,6 +81,7 @@ def bert_ner(
         "model": "en_sentiment_mini",
         "revision": None,
         **ENCODER,
+        "encoder": None,
         "labels": None,
         "multi_label": None,
         "function": None,
@@ -93,6 +102,7 @@ def bert_classifier(
     max_length: int | None,
     stride: int,
     truncation: str,
+    encoder: str | None,
     labels: dict[str, str] | None,
     multi_label: bool | None,
     function: str | None,
@@ -107,7 +117,9 @@ def bert_classifier(
         name,
         model=model,
         revision=revision,
-        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(
+            device, precision, batch_tokens, max_length, stride, truncation, upstream=encoder
+        ),
         labels=labels,
         multi_label=multi_label,
         function=function,
@@ -171,8 +183,13 @@ def encoder_settings(
     max_length: int | None,
     stride: int,
     truncation: str,
+    *,
+    upstream: str | None = None,
 ) -> EncoderSettings:
-    """Return the settings of the encoder; `auto` is the device that spaCy was told to use."""
+    """Return the settings of the encoder; `auto` is the device that spaCy was told to use.
+
+    upstream: `transformer`, to read the hidden states of that component of the pipeline instead.
+    """
     register()
     return EncoderSettings(
         device=spacy_device() if device == "auto" else device,
@@ -181,6 +198,7 @@ def encoder_settings(
         max_length=max_length,
         stride=stride,
         truncation=truncation,
+        upstream=upstream,
     )
 
 

@@ -16,6 +16,7 @@ from bertpipe.annotators.factories import spacy_device
 from bertpipe.config import EncoderSettings, default_tree
 from bertpipe.errors import ConfigError
 
+UPSTREAM = "encoder"  # of pipelines alone
 ENCODER = {"device", "precision", "batch_tokens", "max_length", "stride", "truncation"}
 
 
@@ -34,7 +35,9 @@ def defaults(factory: str) -> dict:
 
 @pytest.mark.parametrize("factory", BUILT_IN)
 def test_both_routes_have_the_same_defaults(factory):
-    own = {name: value for name, value in defaults(factory).items() if name not in ENCODER}
+    own = {
+        name: value for name, value in defaults(factory).items() if name not in ENCODER | {UPSTREAM}
+    }
     assert own == constructor(factory)
     encoder = {name: getattr(EncoderSettings(), name) for name in ENCODER}
     assert {name: defaults(factory)[name] for name in ENCODER} == encoder

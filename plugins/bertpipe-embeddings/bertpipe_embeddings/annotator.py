@@ -10,6 +10,7 @@ from transformers import AutoConfig
 
 from bertpipe import (
     BertAnnotator,
+    ConfigError,
     EncoderSettings,
     LoadedModel,
     Request,
@@ -67,6 +68,11 @@ class BertEmbedding(BertAnnotator):
         check_choice(name, "per", per, PARTS)
         check_choice(name, "dtype", dtype, tuple(NUMBERS))
         super().__init__(name, model=model, revision=revision, encoder=encoder)
+        if self.encoder.upstream is not None and (pooling == "pooler" or per == "sentence"):
+            raise ConfigError(
+                f"Component {name!r}: the pooler and vectors of sentences need an encoder of their "
+                "own; leave out encoder."
+            )
         self.states = STATES[pooling]
         self.pooling = pooling
         self.normalize = normalize

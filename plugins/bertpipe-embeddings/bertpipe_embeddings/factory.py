@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         "model": "all_minilm_l6_v2",
         "revision": None,
         **ENCODER,
+        "encoder": None,
         "pooling": "mean",
         "normalize": True,
         "per": "document",
@@ -35,6 +36,7 @@ def bert_embedding(
     max_length: int | None,
     stride: int,
     truncation: str,
+    encoder: str | None,
     pooling: str,
     normalize: bool,
     per: str,
@@ -48,7 +50,9 @@ def bert_embedding(
         name,
         model=model,
         revision=revision,
-        encoder=encoder_settings(device, precision, batch_tokens, max_length, stride, truncation),
+        encoder=encoder_settings(
+            device, precision, batch_tokens, max_length, stride, truncation, upstream=encoder
+        ),
         pooling=pooling,
         normalize=normalize,
         per=per,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,7 @@ def _check_labels(name: str, labels: Sequence[str] | None, label_field: str | No
             f"Component {name!r} needs exactly one of labels (a list) and label_field (a column); "
             f"{given}."
         )
-    for label in labels or ():
-        if not label.strip() or list(labels or ()).count(label) > 1:
+    counts = Counter(labels or ())
+    for label, count in counts.items():
+        if not label.strip() or count > 1:
             raise ConfigError(f"Component {name!r}: label {label!r} is blank or stands twice.")
