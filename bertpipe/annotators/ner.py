@@ -16,7 +16,7 @@ from bertpipe.annotators.entities import Units, group, separate, to_arrow, words
 from bertpipe.annotators.passes import Windowed
 from bertpipe.annotators.spans import Characters, keep, read_characters
 from bertpipe.annotators.tags import OUTSIDE, plain_tags, read_tags
-from bertpipe.annotators.words import Continuations
+from bertpipe.annotators.words import Continuations, Continues
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel
 from bertpipe.records import NER_TYPE
@@ -95,15 +95,17 @@ class NerHead:
     """Scores tokens and decodes entities.
 
     A token's scores are its best label and that label's probability; for `average` they are the
-    probabilities of all labels.
+    probabilities of all labels. continues: which tokens continue a word; None asks the tokenizer.
     """
 
-    def __init__(self, loaded: LoadedModel, aggregation: str) -> None:
+    def __init__(
+        self, loaded: LoadedModel, aggregation: str, *, continues: Continues | None = None
+    ) -> None:
         self.n_scores = len(loaded.labels) if aggregation == "average" else 2
         self._aggregation = aggregation
         self._module = loaded.head
         self._tags = (plain_tags if aggregation == "none" else read_tags)(loaded.labels)
-        self._continues = Continuations(loaded.tokenizer)
+        self._continues = continues or Continuations(loaded.tokenizer)
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Map hidden states (n, width) to scores (n, n_scores)."""

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,8 @@ UNSPACED = (
     (0x1B000, 0x1B16F),
     (0x20000, 0x3FFFF),
 )
+
+Continues = Callable[[Kept, Characters], np.ndarray]
 
 
 class Continuations:
@@ -44,8 +47,13 @@ class Continuations:
         if self._lengths is not None:
             continues = self._lengths[kept.ids] != kept.end - kept.start
         else:
-            continues = ~_near_space(kept.start, characters)
+            continues = inside_word(kept, characters)
         return continues & (kept.ids != self._unknown)
+
+
+def inside_word(kept: Kept, characters: Characters) -> np.ndarray:
+    """Return a bool for each token: whether no space is near, so that words end at spaces alone."""
+    return ~_near_space(kept.start, characters)
 
 
 def _unknown_id(tokenizer: Tokenizer) -> int:

@@ -9,6 +9,7 @@ from bertpipe.cli.compact import compact_command
 from bertpipe.cli.components import components_command
 from bertpipe.cli.config import config_command
 from bertpipe.cli.convert import convert_command
+from bertpipe.cli.evaluate import evaluate_command
 from bertpipe.cli.group import CommandGroup
 from bertpipe.cli.new_plugin import new_plugin_command
 from bertpipe.cli.run import run_command
@@ -43,6 +44,7 @@ for command in (
     config_command,
     train_command,
     convert_command,
+    evaluate_command,
     view_command,
     new_plugin_command,
 ):

@@ -1,6 +1,6 @@
 """What a training learns from: words with tags, texts with classes, questions with answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 class Sentence:
     """Words and their tags; `document` counts the documents before it in its file.
 
-    place: file and line, for messages.
+    place: file and line, for messages. text: what the words were found in, where that is known, and
+    offsets: the first character and the end of each word there.
     """
 
     words: list[str]
     tags: list[str]
     document: int
     place: str = field(default="", compare=False)
+    text: str | None = field(default=None, compare=False)
+    offsets: Sequence[tuple[int, int]] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bertpipe.training.schemes import check_scheme
 from bertpipe.training.select import fraction, select
 from bertpipe.training.settings import Source
 from bertpipe.training.spacy_files import is_spacy, read_labelled_docs, read_tagged_docs
-from bertpipe.training.spans import read_spans, tag_words
+from bertpipe.training.spans import read_spans, split_words, tag_words
 from bertpipe.training.squad import read_squad, unanswerable
 
 __all__ = [
@@ -88,7 +88,8 @@ def _tagged_texts(source: Source) -> Iterator[Sentence]:
             name = source.spans_field if isinstance(text, str) else source.text_field
             raise CorpusError(f"{place} has no {name!r}: set text_field and spans_field.")
         spans = read_spans(row[source.spans_field], text, place)
-        yield Sentence(*tag_words(text, spans, place), number, place)
+        words, tags = tag_words(text, spans, place)
+        yield Sentence(words, tags, number, place, text, split_words(text))
 
 
 def _words(sentence: Sentence) -> str:

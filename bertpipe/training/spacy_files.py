@@ -50,7 +50,14 @@ def read_tagged_docs(source: Source) -> list[Sentence]:
         tags = _entity_tags(doc, place) if key is None else _span_tags(doc, key, place)
         words = [i for i, token in enumerate(doc) if not token.is_space]
         sentences.append(
-            Sentence([doc[i].text for i in words], [tags[i] for i in words], number, place)
+            Sentence(
+                [doc[i].text for i in words],
+                [tags[i] for i in words],
+                number,
+                place,
+                doc.text,
+                [(doc[i].idx, doc[i].idx + len(doc[i])) for i in words],
+            )
         )
     return sentences
 

@@ -56,7 +56,7 @@ class Task:
 
 def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, seed: int) -> Task:
     """Read a task's files, find its labels and cut its windows."""
-    records = {name: _read(settings, source) for name, source in settings.train.items()}
+    records = {name: read_records(settings, source) for name, source in settings.train.items()}
     labels = find_labels([record for part in records.values() for record in part])
     cut = Cutter(settings, tokenizer, labels)
     train = [
@@ -106,7 +106,7 @@ class Cutter:
         """Read and cut the dev files."""
         found = {}
         for name, source in self.settings.dev.items():
-            records = _read(self.settings, source)
+            records = read_records(self.settings, source)
             if unknown := set(find_labels(records)) - set(self.labels):
                 raise CorpusError(
                     f"{source.path} has the label {min(unknown)!r}, which the training files of "
@@ -148,7 +148,8 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
     return model.float()
 
 
-def _read(settings: TaskSettings, source: Source) -> list[Any]:
+def read_records(settings: TaskSettings, source: Source) -> list[Any]:
+    """Read the records of a data file, with the labels of the model."""
     if settings.kind == "question_answering":
         return read_squad(source)
     if settings.kind == "token_classification":

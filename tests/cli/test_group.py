@@ -10,7 +10,7 @@ from bertpipe import __version__
 from bertpipe.cli import main
 
 NAMES = sorted(main.commands)
-VERBS = {"Annotate", "Check", "Fine-tune", "List", "Merge", "Print", "Show", "Write"}
+VERBS = {"Annotate", "Check", "Fine-tune", "List", "Merge", "Print", "Score", "Show", "Write"}
 
 
 def test_these_are_the_commands():
@@ -20,6 +20,7 @@ def test_these_are_the_commands():
         "compact",
         "components",
         "config",
+        "evaluate",
         "new-plugin",
         "run",
         "status",

@@ -1,0 +1,181 @@
+"""`bertpipe evaluate`: score a model on labelled data, or a finished run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bertpipe.cli.options import encoder_options
+from bertpipe.cli.scores import show_scores
+
+if TYPE_CHECKING:
+    from bertpipe.evaluation.evaluate import Evaluation, Progress
+
+TASKS = ("token_classification", "text_classification", "question_answering")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+HELP = """Score a model on labelled data, or score a finished run.
+
+MODEL is a folder, the name of an installed model, or a hub id. DATA is a labelled file: CoNLL
+columns, a table (jsonl, csv, tsv) with a text and a label, or SQuAD JSON. What is scored is what
+`bertpipe run` finds: long texts become windows in the same way.
+
+With --gold, MODEL is the output folder of a run. With --recipe, the data are the dev files of a
+recipe of `bertpipe train`.
+
+Pairs say the rest: --data.held_out 0.2 how the data are read, --train.limit 5000 how those of
+--train are, --component.pooling max a setting of the component.
+"""
+
+
+def _renamed(
+    context: click.Context, option: click.Parameter, values: Sequence[str]
+) -> dict[str, str]:
+    """Return the new names of labels by the old ones."""
+    del context, option
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r} is no pair of labels; write OLD=NEW.")
+    return dict(value.split("=", 1) for value in values)
+
+
+@click.command(
+    "evaluate",
+    help=HELP,
+    epilog="Example: bertpipe evaluate en_ner_mini news.conll --json scores.json",
+)
+@click.argument("model", metavar="MODEL")
+@click.argument("data", required=False, type=click.Path(path_type=Path), metavar="[DATA]")
+@click.option("--gold", type=FILE, metavar="FILE", help="Score the run in MODEL on this file.")
+@click.option("--column", metavar="NAME", help="The column of the run to score.")
+@click.option("--recipe", type=FILE, metavar="FILE", help="Score the dev files of this recipe.")
+@click.option("--only", metavar="TASK", help="Score this task of the recipe.")
+@click.option("--card", is_flag=True, help="Put the scores into the model's card.")
+@click.option("--task", type=click.Choice(TASKS), help="What the model does.  [default: it says]")
+@click.option("--text-field", metavar="NAME", help="Field with the text.  [default: text]")
+@click.option("--pair-field", metavar="NAME", help="Field with the second text of a pair.")
+@click.option("--label-field", metavar="NAME", help="Field with the label.  [default: label]")
+@click.option("--join-words", type=int, metavar="N", help="Join sentences up to so many words.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Score N records, drawn by hash."
+)
+@click.option(
+    "--rename",
+    multiple=True,
+    callback=_renamed,
+    metavar="OLD=NEW",
+    help="A label of the data and what the model calls it.",
+)
+@click.option("--max-length", type=click.IntRange(8), metavar="N", help="Tokens of a window.")
+@click.option("--stride", type=click.IntRange(0), metavar="N", help="Tokens windows share.")
+@encoder_options
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Score from which a label counts.")
+@click.option("--find-threshold", is_flag=True, help="Find the best threshold on these data.")
+@click.option("--baseline", is_flag=True, help="Compare with TF-IDF and logistic regression.")
+@click.option("--train", type=FILE, metavar="FILE", help="What the baseline learns from.")
+@click.option(
+    "--mistakes",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Show the N worst of each kind.",
+)
+@click.option("--json", "json_file", type=click.Path(), metavar="FILE", help="Write all as JSON.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.pass_obj
+def evaluate_command(
+    overrides: Mapping[str, Any], /, model: str, data: Path | None, **given: Any
+) -> None:
+    _check(data, given)
+    line = None if given["quiet"] else _Line()
+    found = _evaluate(model, data, given, overrides, line)
+    if line is not None:
+        line.clear()
+    if given["card"]:
+        from bertpipe.evaluation.recipe import write_cards
+
+        for path in write_cards(found):
+            click.echo(f"The scores are in {path}.", err=True)
+    if not given["quiet"]:
+        for each in found:
+            for text in show_scores(each, n_mistakes=given["mistakes"]):
+                click.echo(text)
+    _write(found, given)
+
+
+def _check(data: Path | None, given: Mapping[str, Any]) -> None:
+    """Refuse options that do not go together."""
+    sources = [data, given["gold"], given["recipe"]]
+    if sum(source is not None for source in sources) != 1:
+        raise click.UsageError("Give one of DATA, --gold FILE (of a run) and --recipe FILE.")
+    if given["baseline"] != (given["train"] is not None):
+        raise click.UsageError("--baseline and --train FILE, which it learns from, go together.")
+    if given["baseline"] and data is None:
+        raise click.UsageError("--baseline compares with a model on DATA; leave it out.")
+    for name, needs in (("only", "recipe"), ("card", "recipe"), ("column", "gold")):
+        if given[name] and not given[needs]:
+            raise click.UsageError(f"--{name} goes with --{needs}.")
+
+
+def _evaluate(
+    model: str,
+    data: Path | None,
+    given: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    progress: Progress | None,
+) -> list[Evaluation]:
+    from bertpipe.evaluation.settings import make_options, make_source, split_overrides
+
+    if given["recipe"] is not None:
+        from bertpipe.evaluation.recipe import evaluate_recipe
+        from bertpipe.training.settings import read_settings
+
+        recipe, own = split_overrides(overrides, others=True)
+        settings = read_settings(given["recipe"], {**recipe, "paths.base": model})
+        options = make_options(given, own["component"], progress)
+        return list(evaluate_recipe(model, settings, options, only=given["only"]))
+    _, own = split_overrides(overrides, others=False)
+    options = make_options(given, own["component"], progress)
+    if given["gold"] is not None:
+        from bertpipe.evaluation.stored import evaluate_output
+
+        source = make_source(given["gold"], given, own["data"])
+        return [evaluate_output(Path(model), source, options, column=given["column"])]
+    from bertpipe.evaluation.evaluate import evaluate_model
+
+    assert data is not None
+    train = make_source(given["train"], {**given, "limit": None}, own["train"])
+    source = make_source(data, given, own["data"])
+    return [evaluate_model(model, source, options, train=train if given["train"] else None)]
+
+
+def _write(found: Sequence[Evaluation], given: Mapping[str, Any]) -> None:
+    if given["json_file"] is not None:
+        values = [each.to_dict() for each in found]
+        text = json.dumps(values[0] if given["recipe"] is None else values, indent=1)
+        with click.open_file(given["json_file"], "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+class _Line:
+    """Tells on a terminal how many records are done."""
+
+    def __init__(self) -> None:
+        self.width = 0
+
+    def __call__(self, n_done: int, n_records: int) -> None:
+        if sys.stderr.isatty():
+            text = f"{n_done:,} of {n_records:,} records"
+            click.echo("\r" + text.ljust(self.width), nl=False, err=True)
+            self.width = len(text)
+
+    def clear(self) -> None:
+        if self.width:
+            click.echo("\r" + " " * self.width + "\r", nl=False, err=True)
+            self.width = 0

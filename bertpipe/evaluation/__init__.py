@@ -1,0 +1,1 @@
+"""Score models and finished runs on labelled data."""

@@ -1,0 +1,184 @@
+"""Entity scores: seqeval counts whole entities, as the CoNLL scorer does."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bertpipe.evaluation.gold import Marked, Span
+from bertpipe.evaluation.scores import NONE, Confusion, Mistake, Scores, Worst, calibrate
+
+CONTEXT_CHARS = 120  # on each side of an entity
+WRONG_LABEL, WRONG_BOUNDS, SPURIOUS, MISSED = (
+    "another label",
+    "other bounds",
+    "no entity there",
+    "not found",
+)
+FIGURES = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+
+
+class EntityScorer:
+    """Scores entities.
+
+    Where the words of a text are given, what is found counts for each word that it has a part of.
+    """
+
+    def __init__(self, *, n_mistakes: int) -> None:
+        self.worst = Worst(n_mistakes)
+        self.n_records = 0
+        self._gold: list[list[str]] = []
+        self._found: list[list[str]] = []
+        self._pairs: Counter[tuple[str, str]] = Counter()
+        self._confidence: list[float] = []
+        self._right: list[bool] = []
+
+    def add(
+        self, gold: Sequence[Marked], found: Sequence[Sequence[Mapping[str, Any]] | None]
+    ) -> None:
+        """Take in texts and the entities found in them."""
+        for record, entities in zip(gold, found, strict=True):
+            scored = to_spans(entities or (), record.words)
+            self._count(record.spans, scored)
+            self._judge(record, scored)
+            self.n_records += 1
+
+    def _count(self, gold: frozenset[Span], found: Mapping[Span, float]) -> None:
+        # seqeval reads tags: each span that is in either list stands for one place.
+        places = sorted(gold | found.keys())
+        self._gold.append([f"B-{place[2]}" if place in gold else "O" for place in places])
+        self._found.append([f"B-{place[2]}" if place in found else "O" for place in places])
+        self._confidence += found.values()
+        self._right += [span in gold for span in found]
+
+    def _judge(self, record: Marked, found: Mapping[Span, float]) -> None:
+        gold_labels = {span[:2]: span[2] for span in record.spans}
+        found_labels = {span[:2]: span[2] for span in found}
+        for place in gold_labels.keys() | found_labels.keys():
+            self._pairs[gold_labels.get(place, NONE), found_labels.get(place, NONE)] += 1
+        for span, score in found.items():
+            if span not in record.spans:
+                near = [other for other in record.spans if overlap(span, other)]
+                self._mistake(_kind(span, near), record, span, score, gold=near, found=[span])
+        for span in record.spans:
+            if not any(overlap(span, other) for other in found):
+                self._mistake(MISSED, record, span, None, gold=[span], found=[])
+
+    def _mistake(
+        self,
+        kind: str,
+        record: Marked,
+        span: Span,
+        score: float | None,
+        *,
+        gold: Iterable[Span],
+        found: Iterable[Span],
+    ) -> None:
+        badness = score or 0.0
+        if self.worst.wants(kind, badness):
+            text, shift = excerpt(record.text, span[0], span[1])
+            self.worst.keep(
+                Mistake(
+                    kind=kind,
+                    record=self.n_records,
+                    text=text,
+                    gold=_told(gold, record.text),
+                    found=_told(found, record.text),
+                    score=score,
+                    start=span[0] - shift,
+                    end=span[1] - shift,
+                ),
+                badness,
+            )
+
+    def scores(self) -> Scores:
+        """Return precision, recall and F1: micro as figures, and macro and by label."""
+        rows, averages = entity_report(self._gold, self._found)
+        return Scores(
+            n_records=self.n_records,
+            figures={name: averages["micro"][name] for name in FIGURES},
+            rows=rows,
+            averages=averages,
+            calibration=calibrate(
+                np.array(self._confidence),
+                np.array(self._right, dtype=bool),
+                of="entities found",
+                when="bounds and label are those of the data",
+            ),
+            confusion=_confusion(self._pairs),
+            n_mistakes=dict(self.worst.counts.most_common()),
+            mistakes=self.worst.mistakes(),
+        )
+
+
+def entity_report(
+    gold: list[list[str]], found: list[list[str]]
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Return seqeval's figures by label, and their micro and macro averages."""
+    from seqeval.metrics import classification_report
+
+    if not any(tag != "O" for tags in (*gold, *found) for tag in tags):
+        nothing = {**dict.fromkeys(FIGURES, 0.0), "n": 0}
+        return {}, {"micro": nothing, "macro": nothing}
+    report = classification_report(gold, found, output_dict=True, zero_division=0)
+    kept = {
+        name: {
+            **{ours: float(row[theirs]) for ours, theirs in FIGURES.items()},
+            "n": int(row["support"]),
+        }
+        for name, row in report.items()
+    }
+    averages = {name: kept.pop(f"{name} avg") for name in ("micro", "macro")}
+    del kept["weighted avg"]
+    return kept, averages
+
+
+def to_spans(
+    entities: Iterable[Mapping[str, Any]], words: Sequence[tuple[int, int]] | None
+) -> dict[Span, float]:
+    """Return the score of each entity by its span, widened to whole words where they are given.
+
+    Of two that come to share a word the first keeps it.
+    """
+    spans: dict[Span, float] = {}
+    taken = 0
+    starts = np.array([word[0] for word in words or ()])
+    ends = np.array([word[1] for word in words or ()])
+    for entity in entities:
+        start, end = entity["start"], entity["end"]
+        if words is not None:
+            first = max(int(np.searchsorted(ends, start, side="right")), taken)
+            taken = max(int(np.searchsorted(starts, end, side="left")), taken)
+            if first >= taken:
+                continue
+            start, end = int(starts[first]), int(ends[taken - 1])
+        spans[start, end, entity["label"]] = entity["score"]
+    return spans
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Tell whether two spans share a character."""
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def excerpt(text: str, start: int, end: int) -> tuple[str, int]:
+    """Return what stands around a span, and where in the text that begins."""
+    first, last = max(0, start - CONTEXT_CHARS), min(len(text), end + CONTEXT_CHARS)
+    return text[first:last], first
+
+
+def _kind(span: Span, near: Sequence[Span]) -> str:
+    if not near:
+        return SPURIOUS
+    return WRONG_LABEL if any(other[:2] == span[:2] for other in near) else WRONG_BOUNDS
+
+
+def _told(spans: Iterable[Span], text: str) -> str:
+    return ", ".join(f"{label} {text[start:end]!r}" for start, end, label in sorted(spans)) or NONE
+
+
+def _confusion(pairs: Counter[tuple[str, str]]) -> Confusion:
+    labels = sorted({label for pair in pairs for label in pair} - {NONE})
+    labels.append(NONE)
+    return Confusion(labels, [[pairs[gold, found] for found in labels] for gold in labels])

@@ -1,0 +1,204 @@
+"""Score a model, or a finished run, on a labelled file."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bertpipe.annotators.base import BertAnnotator
+from bertpipe.config import EncoderSettings
+from bertpipe.errors import ConfigError, CorpusError
+from bertpipe.evaluation.answers import AnswerScorer
+from bertpipe.evaluation.baseline import score_baseline
+from bertpipe.evaluation.classes import ClassScorer, MultiLabelScorer
+from bertpipe.evaluation.entities import EntityScorer
+from bertpipe.evaluation.gold import Classed, Gold, Marked, as_gold, labels_of
+from bertpipe.evaluation.predict import (
+    COLUMN,
+    GIVEN,
+    ModelSettings,
+    config_of,
+    make_annotators,
+    predictions,
+    task_of,
+)
+from bertpipe.evaluation.scores import Scorer, Scores
+from bertpipe.training.settings import Kind, Source, TaskSettings
+from bertpipe.training.tasks import read_records
+
+Progress = Callable[[int, int], None]
+SHOWN_LABELS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked of an evaluation.
+
+    rename: the model's label by the data's. threshold: from which score a label, or an answer,
+    counts; None is what the component has. n_mistakes: to keep, of each kind.
+    """
+
+    task: Kind | None = None
+    encoder: EncoderSettings = field(default_factory=partial(EncoderSettings, precision="fp32"))
+    component: Mapping[str, Any] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    threshold: float | None = None
+    find_threshold: bool = False
+    n_mistakes: int = 10
+    progress: Progress | None = None
+
+    def without_details(self) -> "Options":
+        """Return the same without mistakes and the search for a threshold."""
+        return replace(self, n_mistakes=0, find_threshold=False)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model, or a run, did on a file.
+
+    in_text: of entities in data with given words, the scores of what a run finds in the same texts
+    without knowing the words. baseline: the scores of another model on the same records.
+    """
+
+    model: str
+    data: str
+    kind: Kind
+    settings: Mapping[str, Any]
+    scores: Scores
+    in_text: Scores | None = None
+    baseline: Scores | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain JSON values."""
+        parts = {"scores": self.scores, "in_text": self.in_text, "baseline": self.baseline}
+        return {
+            "model": self.model,
+            "data": self.data,
+            "task": self.kind,
+            "settings": dict(self.settings),
+            **{name: part.to_dict() for name, part in parts.items() if part is not None},
+        }
+
+
+def evaluate_model(
+    model: str, source: Source, options: Options, *, train: Source | None = None
+) -> Evaluation:
+    """Score a model: a folder, the name of an installed one, or a hub id.
+
+    train: what the baseline learns from, if one is wanted.
+
+    Raises:
+        CorpusError: The data cannot be read, or have a label that the model lacks.
+        ConfigError: A setting does not fit the task.
+        ModelError: The model cannot be loaded, or is not for this task.
+    """
+    config = config_of(model, offline=options.encoder.offline)
+    kind = options.task or task_of(model, config)
+    is_multi = kind == "text_classification" and is_multi_label(model, config, options)
+    if train is not None and kind != "text_classification":
+        raise ConfigError("--baseline is for text classification; leave it out.")
+    records = read_gold(kind, source, options.rename, is_multi=is_multi)
+    annotators = annotators_for(model, kind, records[0], options)
+    last: Any = annotators[-1]
+    labels = last.labels if kind != "question_answering" else ()
+    check_labels(records, labels, source.path, f"model {model!r}")
+    scorers = {
+        annotator.name: make_scorer(kind, labels, options, is_multi=is_multi)
+        for annotator in annotators
+    }
+    baseline = None
+    if train is not None:
+        learned = read_gold(kind, train, options.rename, is_multi=is_multi)
+        scorer = make_scorer(kind, labels, options.without_details(), is_multi=is_multi)
+        baseline = score_baseline(learned, records, scorer, is_multi=is_multi)
+    n_done = 0
+    for batch, found in predictions(annotators, records, source.path):
+        for name, scorer in scorers.items():
+            scorer.add(batch, found[name].to_pylist())
+        n_done += len(batch)
+        if options.progress:
+            options.progress(n_done, len(records))
+    scores = {name: scorer.scores() for name, scorer in scorers.items()}
+    return Evaluation(
+        model=model,
+        data=source.path.name,
+        kind=kind,
+        settings={
+            "max_length": last.max_length,
+            "stride": last.encoder.stride,
+            "precision": last.loaded.encoder.precision,
+            "device": last.loaded.encoder.device,
+        },
+        scores=scores[GIVEN if GIVEN in scores else COLUMN],
+        in_text=scores[COLUMN] if GIVEN in scores else None,
+        baseline=baseline,
+    )
+
+
+def annotators_for(model: str, kind: Kind, first: Gold, options: Options) -> list[BertAnnotator]:
+    """Return what annotates records like the first."""
+    return make_annotators(
+        model,
+        kind,
+        ModelSettings(
+            encoder=options.encoder, component=options.component, threshold=options.threshold
+        ),
+        are_pairs=isinstance(first, Classed) and first.pair is not None,
+        has_words=isinstance(first, Marked) and first.words is not None,
+    )
+
+
+def is_multi_label(model: str, config: Mapping[str, Any], options: Options) -> bool:
+    """Tell whether a classifier gives any number of labels, as its component will."""
+    problem = config.get("problem_type")
+    if problem == "regression":
+        raise ConfigError(
+            f"Model {model!r} is a regression; evaluate scores classes, entities and answers."
+        )
+    asked = options.component.get("multi_label")
+    return problem == "multi_label_classification" if asked is None else bool(asked)
+
+
+def read_gold(
+    kind: Kind, source: Source, rename: Mapping[str, str], *, is_multi: bool
+) -> list[Gold]:
+    """Read a labelled file as what is scored."""
+    data = {"data": source}
+    task = TaskSettings(name="evaluate", kind=kind, train={}, dev=data, multi_label=is_multi)
+    return [as_gold(record, rename) for record in read_records(task, source)]
+
+
+def check_labels(records: Iterable[Gold], labels: Sequence[str], path: Path, whose: str) -> None:
+    """Raise CorpusError if the data have a label that is not among `labels`."""
+    unknown = sorted(set(labels_of(records)) - set(labels))
+    if not unknown:
+        return
+    more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
+    known = ", ".join(labels[:SHOWN_LABELS]) + more
+    raise CorpusError(
+        f"{path} has the label {unknown[0]!r}, which {whose} does not have (it has {known}); "
+        f"correct the data or rename it, as in --rename {unknown[0]}={(labels or ['LABEL'])[0]}."
+    )
+
+
+def make_scorer(kind: Kind, labels: Sequence[str], options: Options, *, is_multi: bool) -> Scorer:
+    """Return what scores the annotations of a task."""
+    n_mistakes, find = options.n_mistakes, options.find_threshold
+    if kind == "question_answering":
+        return AnswerScorer(
+            threshold=options.threshold or 0.0, n_mistakes=n_mistakes, find_threshold=find
+        )
+    if is_multi:
+        threshold = 0.5 if options.threshold is None else options.threshold
+        return MultiLabelScorer(
+            labels, threshold=threshold, n_mistakes=n_mistakes, find_threshold=find
+        )
+    if find or options.threshold is not None:
+        raise ConfigError(
+            "A threshold is for models that give any number of labels and for answers; leave out "
+            "--find-threshold and --threshold."
+        )
+    if kind == "token_classification":
+        return EntityScorer(n_mistakes=n_mistakes)
+    return ClassScorer(labels, n_mistakes=n_mistakes)

@@ -1,0 +1,69 @@
+"""Score a model on the dev files of the recipe that it was trained by."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bertpipe.errors import ConfigError
+from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
+from bertpipe.training.card import put_scores
+from bertpipe.training.settings import TaskSettings, TrainSettings
+
+# Those that `bertpipe train` writes into a card.
+CARD_FIGURES = {
+    "token_classification": ("precision", "recall", "f1"),
+    "text_classification": ("accuracy", "macro_f1"),
+    "question_answering": ("exact_match", "f1"),
+}
+
+
+def evaluate_recipe(
+    model: str, settings: TrainSettings, options: Options, *, only: str | None = None
+) -> Iterator[Evaluation]:
+    """Yield the scores of a model, or of a trunk with a folder for each task, on each dev file."""
+    for folder, task in task_models(model, settings, only).items():
+        for name, source in settings.tasks[task].dev.items():
+            own = settings.tasks[task]
+            found = evaluate_model(folder, source, _as_recipe(options, own, source.max_length))
+            yield replace(found, data=name if len(settings.tasks) == 1 else f"{task} {name}")
+
+
+def task_models(model: str, settings: TrainSettings, only: str | None) -> dict[str, str]:
+    """Return the tasks of the recipe that are to be scored, by the model of each."""
+    if only is not None and only not in settings.tasks:
+        raise ConfigError(
+            f"The recipe has no task {only!r}; its tasks are {', '.join(settings.tasks)}."
+        )
+    tasks = [only] if only else list(settings.tasks)
+    own = {str(Path(model) / task): task for task in tasks}
+    if all((Path(folder) / "config.json").is_file() for folder in own):
+        return own
+    if len(tasks) > 1:
+        raise ConfigError(
+            f"The recipe has several tasks ({', '.join(tasks)}) and {model} is one model; name its "
+            "task with --only."
+        )
+    return {model: tasks[0]}
+
+
+def write_cards(found: list[Evaluation]) -> list[Path]:
+    """Put the scores into the cards of their models; return the cards."""
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    for each in found:
+        kept = {name: each.scores.figures[name] for name in CARD_FIGURES[each.kind]}
+        figures.setdefault(each.model, {})[each.data] = kept
+    for model, scores in figures.items():
+        put_scores(Path(model), scores)
+    return [Path(model) / "README.md" for model in figures]
+
+
+def _as_recipe(options: Options, task: TaskSettings, max_length: int | None) -> Options:
+    """Return the options with what the recipe says; what the options say goes first."""
+    encoder = replace(
+        options.encoder,
+        max_length=options.encoder.max_length or max_length or task.max_length,
+        stride=task.stride,
+    )
+    return replace(
+        options, task=task.kind, encoder=encoder, rename={**task.rename, **options.rename}
+    )
