@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from bertpipe.annotators.passes import Windowed as Windowed
     from bertpipe.annotators.passes import text_request as text_request
     from bertpipe.annotators.questions import pair_request as pair_request
+    from bertpipe.annotators.sentences import sentence_reads as sentence_reads
     from bertpipe.annotators.sentences import sentence_request as sentence_request
+    from bertpipe.annotators.sentences import span_lists as span_lists
     from bertpipe.api import annotate as annotate
     from bertpipe.api import run as run
     from bertpipe.config import EncoderSettings as EncoderSettings
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from bertpipe.errors import ModelError as ModelError
     from bertpipe.errors import UsageError as UsageError
     from bertpipe.records import CLASSIFICATION_TYPE as CLASSIFICATION_TYPE
+    from bertpipe.records import CLASSIFIED_SPANS_TYPE as CLASSIFIED_SPANS_TYPE
     from bertpipe.records import NER_TYPE as NER_TYPE
     from bertpipe.records import QA_TYPE as QA_TYPE
     from bertpipe.records import list_of as list_of
+    from bertpipe.restore import to_docs as to_docs
 
 __version__ = "0.1.0"
 
@@ -43,6 +47,7 @@ _HOMES = {
     # What users call.
     "annotate": "bertpipe.api",
     "run": "bertpipe.api",
+    "to_docs": "bertpipe.restore",
     "BertpipeError": "bertpipe.errors",
     "ConfigError": "bertpipe.errors",
     "DocumentError": "bertpipe.errors",
@@ -51,6 +56,7 @@ _HOMES = {
     # What authors of plug-ins build on; docs/plugins.md says how.
     "Annotator": "bertpipe.annotator",
     "CLASSIFICATION_TYPE": "bertpipe.records",
+    "CLASSIFIED_SPANS_TYPE": "bertpipe.records",
     "NER_TYPE": "bertpipe.records",
     "QA_TYPE": "bertpipe.records",
     "list_of": "bertpipe.records",
@@ -67,7 +73,9 @@ _HOMES = {
     "encoder_settings": "bertpipe.annotators.factories",
     "pair_request": "bertpipe.annotators.questions",
     "pool_windows": "bertpipe.annotators.classification",
+    "sentence_reads": "bertpipe.annotators.sentences",
     "sentence_request": "bertpipe.annotators.sentences",
+    "span_lists": "bertpipe.annotators.sentences",
     "text_request": "bertpipe.annotators.passes",
     "to_classes": "bertpipe.annotators.classes",
 }

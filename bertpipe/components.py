@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -14,17 +14,38 @@ import pyarrow as pa
 
 from bertpipe import __version__
 from bertpipe.annotators.code import import_code
-from bertpipe.annotators.create import BUILT_IN, clashes, load_plugin, package_of, plugin_points
-from bertpipe.config import Component, block_names, load_config
+from bertpipe.annotators.plugins import (
+    BUILT_IN,
+    blank,
+    clashes,
+    load_plugin,
+    package_of,
+    plugin_points,
+)
+from bertpipe.annotators.spacy_columns import columns_type
+from bertpipe.annotators.spacy_folder import FACTORY, find_pipeline, installed_pipelines
+from bertpipe.config import SPACY, Component, block_names, load_config
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
-from bertpipe.records import CLASSIFICATION_TYPE, NER_TYPE, QA_TYPE
+from bertpipe.records import (
+    CLASSIFICATION_TYPE,
+    NER_TYPE,
+    QA_TYPE,
+    SENTENCES_TYPE,
+    SPAN_GROUPS_TYPE,
+)
 
 # The types of the classes in BUILT_IN, known without importing torch.
 BUILT_IN_TYPES: Mapping[str, pa.DataType] = {
     "bert_ner": NER_TYPE,
     "bert_classifier": CLASSIFICATION_TYPE,
     "bert_qa": QA_TYPE,
+}
+# spaCy's own components that work as they are, known without importing spaCy.
+SPACY_TYPES: Mapping[str, pa.DataType] = {
+    "sentencizer": SENTENCES_TYPE,
+    "entity_ruler": NER_TYPE,
+    "span_ruler": SPAN_GROUPS_TYPE,
 }
 
 
@@ -54,10 +75,11 @@ class Listed:
 def list_components(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> list[Listed]:
-    """Return the blocks of the config, and after them the factories that have no block.
+    """Return the blocks of the config, after them the factories that have no block.
 
-    Those are of plug-ins and of the run's file of code. A plug-in that cannot be imported and a
-    model that is not there are a `problem` of their own component and of no other.
+    Those are of plug-ins, of the run's file of code and of spaCy; at the end are spaCy's installed
+    pipelines. A plug-in that cannot be imported and a model that is not there are a `problem` of
+    their own component and of no other.
     """
     points = plugin_points()
     config = load_config(path, block_names(path), overrides)
@@ -65,11 +87,15 @@ def list_components(
     used = {component.factory for component in config.components}
     others = [Component(_short(name), name) for name in sorted(points.keys() - coded.keys() - used)]
     own = [Component(name, name) for name in coded if name not in used]
+    rules = [Component(name, name) for name in SPACY_TYPES if name not in {*used, *coded}]
+    trained = [
+        Component(f"{SPACY}{each}", FACTORY, {"model": each}) for each in installed_pipelines()
+    ]
     listed = [
         _of_code(each, coded[each.factory], Path(str(config.code)).name)
         if each.factory in coded
         else _listed(each, points)
-        for each in (*config.components, *others, *own)
+        for each in (*config.components, *others, *own, *rules, *trained)
     ]
     return [*listed, *(_clash(point, owner) for point, owner in clashes())]
 
@@ -90,10 +116,34 @@ def _listed(component: Component, points: Mapping[str, EntryPoint]) -> Listed:
         kind = str(BUILT_IN_TYPES[component.factory])
         listed = Listed(component.name, component.factory, "bertpipe", __version__, type=kind)
         return _with_model(listed, component.settings)
+    if component.factory == FACTORY:
+        return _with_pipeline(component)
     if component.factory not in points:
-        problem = f"No installed package has the factory {component.factory!r}."
-        return Listed(component.name, component.factory, "", "", problem=problem)
+        return _with_spacy(component)
     return _with_plugin(component, points[component.factory])
+
+
+def _with_pipeline(component: Component) -> Listed:
+    model = str(component.settings.get("model"))
+    listed = Listed(component.name, FACTORY, "", "", model=model)
+    try:
+        folder = find_pipeline(model)
+    except ModelError as error:
+        return replace(listed, problem=str(error))
+    package, _, release = folder.origin.removeprefix("package ").partition(" ")
+    return replace(listed, package=package, version=release, path=str(folder.path))
+
+
+def _with_spacy(component: Component) -> Listed:
+    listed = Listed(component.name, component.factory, "spacy", version("spacy"))
+    if component.factory in SPACY_TYPES:
+        chosen = component.settings.get("columns")
+        kind = columns_type(chosen) if chosen else SPACY_TYPES[component.factory]
+        return replace(listed, type=str(kind))
+    if blank().has_factory(component.factory):
+        return listed
+    problem = f"No installed package has the factory {component.factory!r}."
+    return Listed(component.name, component.factory, "", "", problem=problem)
 
 
 def _factories_in(module: ModuleType) -> dict[str, Any]:

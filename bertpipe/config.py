@@ -29,6 +29,8 @@ from bertpipe.settings import (
 
 SECTIONS = ("run", "components", "paths")
 
+SPACY = "spacy:"  # before a pipeline of spaCy, among the names of components
+
 TRUNCATIONS = ("window", "head", "error")
 ENCODER_OVERRIDES = (
     "device",
@@ -203,18 +205,32 @@ def _choose(chosen: Iterable[str], blocks: Mapping[str, Tree]) -> dict[str, Tree
     """Return the chosen blocks by name; what is no block is a factory without settings."""
     found: dict[str, Tree] = {}
     for each in chosen:
-        name, _, source = each.partition("=")
+        name, _, source = _named(each).partition("=")
         if not re.fullmatch(r"[^\W_][\w-]*", name):
             raise ConfigError(f"{name!r} cannot name a component; use letters, digits, _ and -.")
         if name in found:
             raise ConfigError(f"Component {name!r} is chosen twice; name one anew: NEW={name}.")
         source = source or name
-        found[name] = blocks[source] if source in blocks else {"factory": _factory(source)}
+        found[name] = blocks[source] if source in blocks else _block(source)
     return found
 
 
+def _named(chosen: str) -> str:
+    """Return NAME=SOURCE for a pipeline of spaCy without a name: NAME is the end of its path."""
+    model = chosen.removeprefix(SPACY)
+    return chosen if model == chosen else f"{Path(model).name}={chosen}"
+
+
+def _block(source: str) -> Tree:
+    """Return the block that a name without one stands for."""
+    model = source.removeprefix(SPACY)
+    return (
+        {"factory": _factory(source)} if model == source else {"factory": "spacy", "model": model}
+    )
+
+
 def _factory(name: str) -> str:
-    """Return the factory that a name without a block stands for."""
+    """Return the factory that a name stands for."""
     known = set(_default_settings()) | set(entry_points(group="spacy_factories").names)
     return f"bert_{name}" if f"bert_{name}" in known else name
 

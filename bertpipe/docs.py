@@ -85,12 +85,17 @@ def batch_of(docs: Sequence[Doc], reads: Sequence[str]) -> pa.RecordBatch:
 
 def _read(doc: Doc, name: str) -> Any:
     if name == SENTENCES:
-        if not doc.has_annotation("SENT_START"):
-            return None
-        return [{"start": sent.start_char, "end": sent.end_char} for sent in doc.sents]
+        return sentences(doc)
     if name == STATES:
         return read_states(doc)
     return doc.user_data.get(name, doc._.get(VALUES).get(name))
+
+
+def sentences(doc: Doc) -> list[dict[str, int]] | None:
+    """Return the characters of each sentence; None where nothing has set any."""
+    if not doc.has_annotation("SENT_START"):
+        return None
+    return [{"start": sent.start_char, "end": sent.end_char} for sent in doc.sents]
 
 
 def register() -> None:
@@ -110,7 +115,7 @@ def set_value(doc: Doc, name: str, value: Any) -> None:
 
 def align(
     doc: Doc, name: str, found: Iterable[dict[str, Any]], *, label: str, alignment_mode: str
-) -> list[tuple[Span, float]]:
+) -> list[tuple[Span, float | None]]:
     """Return the spans of found entities or answers with their scores; count those that fit none.
 
     found: dicts with start, end, score and the label under the key `label`.
@@ -130,7 +135,7 @@ def align(
     return spans
 
 
-def set_entities(doc: Doc, spans: Iterable[tuple[Span, float]], *, overwrite: bool) -> None:
+def set_entities(doc: Doc, spans: Iterable[tuple[Span, float | None]], *, overwrite: bool) -> None:
     """Add spans to `doc.ents`; of two that overlap the one with the higher score goes in.
 
     Entities that are there already stay; with `overwrite` those that overlap one of ours go.
@@ -145,7 +150,7 @@ def set_entities(doc: Doc, spans: Iterable[tuple[Span, float]], *, overwrite: bo
     doc.ents = [*(entity for entity in doc.ents if won.isdisjoint(_tokens(entity))), *ours]
 
 
-def set_spans(doc: Doc, key: str, spans: Sequence[tuple[Span, float]]) -> None:
+def set_spans(doc: Doc, key: str, spans: Sequence[tuple[Span, float | None]]) -> None:
     """Write spans to `doc.spans[key]` and their scores to its `attrs["scores"]`."""
     from spacy.tokens import SpanGroup
 
@@ -160,13 +165,21 @@ def set_categories(doc: Doc, scores: Iterable[dict[str, Any]]) -> None:
     doc.cats = {**doc.cats, **{one["label"]: one["score"] for one in scores}}
 
 
+def set_classes(doc: Doc, name: str, found: Any) -> None:
+    """Write a class of component `name` to `doc.cats`, or those of parts to `doc.spans[name]`."""
+    if isinstance(found, list):
+        set_spans(doc, name, align(doc, name, found, label="label", alignment_mode="expand"))
+    elif found is not None:
+        set_categories(doc, found["scores"])
+
+
 def _tokens(span: Span) -> range:
     return range(span.start, span.end)
 
 
-def _by_score(scored: tuple[Span, float]) -> tuple[float, int]:
+def _by_score(scored: tuple[Span, float | None]) -> tuple[float, int]:
     span, score = scored
-    return (-score, span.start)
+    return (-(score or 0.0), span.start)
 
 
 def score_entities(examples: Iterable[Example]) -> dict[str, Any]:

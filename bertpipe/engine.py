@@ -104,7 +104,7 @@ def run(
                 input_schema=opened.schema,
                 chunk_chars=agreed_chunk_chars(output, job) or chunk_chars(opened.n_bytes, devices),
                 text_field=config.text_field,
-                recorded=recorded(pool, components),
+                recorded=recorded(pool, config, components),
             )
             columns = output_schema(opened.schema, column_types(components))
             ledger = Ledger.open(
@@ -303,6 +303,7 @@ class _Loop:
             startup_seconds=self.ready - self.started,
             stage_seconds={name: round(each, 3) for name, each in self.tally.seconds.items()},
             counts=dict(self.tally.counts),
+            passes=self.tally.passes,
             components=[without_schema(component) for component in self.components],
             skipped=[str(path) for path in self.corpus.skipped],
             n_workers=self.pool.n_workers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from bertpipe.annotators.code import code_digest
+from bertpipe.annotators.spacy_folder import FACTORY as SPACY_FACTORY
+from bertpipe.annotators.spacy_folder import find_pipeline
 from bertpipe.config import Component, RunConfig
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.sources import STANDARD_INPUT
@@ -56,6 +59,10 @@ def _localized(component: Component, config: RunConfig) -> Component:
     model = component.settings.get("model")
     if model is None:
         return component
+    if component.factory == SPACY_FACTORY:
+        return replace(
+            component, settings={**component.settings, "model": find_pipeline(model).name}
+        )
     revision = component.settings.get("revision")
     folder = resolve(model, revision=revision, offline=config.encoder.offline)
     return replace(component, settings={**component.settings, "model": str(folder.path)})
@@ -89,12 +96,22 @@ def column_types(components: Sequence[Message]) -> dict[str, pa.DataType]:
     return {field.name: field.type for schema in schemas for field in schema}
 
 
-def recorded(pool: Pool, components: Sequence[Message]) -> dict[str, Any]:
+def recorded(pool: Pool, config: RunConfig, components: Sequence[Message]) -> dict[str, Any]:
     """Return what each part records of its making; it is not compared on resuming."""
     return {
         "versions": versions(),
         "workers": pool.n_workers,
-        "components": without_secrets([without_schema(component) for component in components]),
+        "code": config.code and os.path.abspath(config.code),
+        "components": without_secrets(
+            [
+                {
+                    "factory": component.factory,
+                    "settings": component.own_settings,
+                    **without_schema(described),
+                }
+                for component, described in zip(config.components, components, strict=True)
+            ]
+        ),
     }
 
 

@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertpipe.annotators.create import package_of, plugin_points
-from bertpipe.config import RunConfig
+from bertpipe.annotators.plugins import package_of, plugin_points
+from bertpipe.annotators.spacy_component import PATTERNS
+from bertpipe.annotators.spacy_folder import FACTORY, pipeline_files
+from bertpipe.config import Component, RunConfig
 from bertpipe.encoder.resolve import weight_files
 from bertpipe.errors import ConfigError
 from bertpipe.output.files import BOOKKEEPING, remove, write_json
@@ -44,11 +46,22 @@ def circumstances(config: RunConfig, devices: Sequence[str]) -> str:
 
 
 def _model_files(config: RunConfig) -> Iterator[tuple[str, int, int]]:
-    models = (component.settings.get("model") for component in config.components)
-    for folder in (Path(model) for model in models if isinstance(model, str)):
-        if folder.is_dir():
-            for path in sorted({*folder.iterdir(), *weight_files(folder)}):
-                yield _state(path)
+    for component in config.components:
+        for path in _files_of(component):
+            yield _state(path)
+
+
+def _files_of(component: Component) -> Iterable[Path]:
+    """Return the files that a component is made of."""
+    model, patterns = (component.settings.get(name) for name in ("model", PATTERNS))
+    if isinstance(patterns, str) and Path(patterns).is_file():
+        return [Path(patterns)]
+    if not isinstance(model, str):
+        return []
+    if component.factory == FACTORY:
+        return pipeline_files(model)
+    folder = Path(model)
+    return sorted({*folder.iterdir(), *weight_files(folder)}) if folder.is_dir() else []
 
 
 def _state(path: Path) -> tuple[str, int, int]:

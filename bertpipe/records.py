@@ -33,6 +33,9 @@ CLASSIFICATION_TYPE = pa.struct(
         ("scores", SCORES_TYPE),
     ]
 )
+CLASSIFIED_SPANS_TYPE = list_of(
+    pa.struct([("start", pa.int32()), ("end", pa.int32()), *CLASSIFICATION_TYPE])
+)
 QA_TYPE = list_of(
     pa.struct(
         [
@@ -41,6 +44,25 @@ QA_TYPE = list_of(
             ("end", pa.int32()),
             ("text", pa.string()),
             ("score", pa.float32()),
+        ]
+    )
+)
+
+# What components of spaCy find; a null string or number is one that they do not give.
+SENTENCES_TYPE = list_of(pa.struct([("start", pa.int32()), ("end", pa.int32())]))
+SPAN_GROUPS_TYPE = list_of(pa.struct([("group", pa.string()), *NER_TYPE.value_type]))
+TOKENS_TYPE = list_of(
+    pa.struct(
+        [
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("text", pa.string()),
+            ("pos", pa.string()),
+            ("tag", pa.string()),
+            ("lemma", pa.string()),
+            ("morph", pa.string()),
+            ("dep", pa.string()),
+            ("head", pa.int32()),  # the index of a token of the same text
         ]
     )
 )

@@ -43,6 +43,8 @@ class Report:
     sources: names of those that have grown or changed, are gone, or have a last line unfinished.
     examples: one message of each type of error.
     labels: how often each component found each label, in this run.
+    passes: for each pass through an encoder of this run the `layers` of its components by name, and
+    how many of them are `shared`, computed for a component before it already.
     n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
     """
 
@@ -61,6 +63,7 @@ class Report:
     startup_seconds: float = 0.0
     stage_seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    passes: list[dict[str, Any]] = field(default_factory=list)
     components: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     n_workers: int = 0
@@ -121,6 +124,11 @@ class Tally:
     def counts(self) -> Counter[str]:
         """Return what the workers' passes counted."""
         return self._sum("counts")
+
+    @property
+    def passes(self) -> list[dict[str, Any]]:
+        """Return what the workers say of their passes, which are the same in all of them."""
+        return next((message["passes"] for message in self._finished.values()), [])
 
     def _sum(self, what: str) -> Counter[str]:
         total: Counter[str] = Counter()

@@ -140,6 +140,10 @@ class Stages:
                 total.update(step.shared.counts)
         return dict(total)
 
+    def passes(self) -> list[dict[str, Any]]:
+        """Return what each pass says of itself; see `Pass.describe`."""
+        return [step.shared.describe() for step in self.steps if isinstance(step, PassStep)]
+
     def timings(self) -> dict[str, float]:
         """Return the seconds spent by stage."""
         shared = [step.shared.seconds for step in self.steps if isinstance(step, PassStep)]

@@ -150,7 +150,8 @@ class Worker:
         with self.lock, self._writing():
             self.close_part()
             seconds, counts = self.stages.timings(), self.stages.counts()
-            self.send({"type": "finished", "seconds": seconds, "counts": counts})
+            passes = self.stages.passes()
+            self.send({"type": "finished", "seconds": seconds, "counts": counts, "passes": passes})
 
     def fail(self, error: BaseException) -> None:
         """Say why this worker ends."""
@@ -187,7 +188,8 @@ def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
 def count_labels(column: pa.Array) -> dict[str, int] | None:
     """Count the labels of a column of structs or of lists of structs; of answers, the questions.
 
-    None is for a type without labels.
+    Of a struct without labels it counts those of its first field that has some. None is for a type
+    without labels.
     """
     if pa.types.is_list(column.type):
         column = column.flatten()
@@ -195,7 +197,8 @@ def count_labels(column: pa.Array) -> dict[str, int] | None:
         return None
     names = [name for name in ("label", "question") if column.type.get_field_index(name) >= 0]
     if not names:
-        return None
+        counted_fields = map(count_labels, column.flatten())
+        return next((counts for counts in counted_fields if counts is not None), None)
     counted = pc.struct_field(column, names[0]).drop_null().value_counts()
     return {each["values"]: each["counts"] for each in counted.to_pylist()}
 

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from bertpipe.annotators.create import BUILT_IN
+from bertpipe.annotators.plugins import BUILT_IN
 from bertpipe.components import BUILT_IN_TYPES, list_components
 
 

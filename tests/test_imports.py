@@ -41,6 +41,7 @@ ORDER = (
     "stopping",
     "engine",
     "api",
+    "restore",
     "components",
     "check",
     "training",

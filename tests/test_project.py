@@ -18,6 +18,7 @@ PUBLIC_NAMES = [
     "BertAnnotator",
     "BertpipeError",
     "CLASSIFICATION_TYPE",
+    "CLASSIFIED_SPANS_TYPE",
     "ConfigError",
     "DocumentError",
     "ENCODER",
@@ -40,9 +41,12 @@ PUBLIC_NAMES = [
     "pair_request",
     "pool_windows",
     "run",
+    "sentence_reads",
     "sentence_request",
+    "span_lists",
     "text_request",
     "to_classes",
+    "to_docs",
 ]
 
 

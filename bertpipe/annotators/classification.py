@@ -12,11 +12,12 @@ from torch import Tensor
 from bertpipe import docs
 from bertpipe.annotators.base import BertAnnotator, check_choice, check_range, read_config
 from bertpipe.annotators.classes import to_classes
-from bertpipe.annotators.passes import Windowed
+from bertpipe.annotators.passes import Request, Windowed
+from bertpipe.annotators.sentences import sentence_reads, sentence_request, span_lists
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel
 from bertpipe.errors import ConfigError
-from bertpipe.records import CLASSIFICATION_TYPE
+from bertpipe.records import CLASSIFICATION_TYPE, CLASSIFIED_SPANS_TYPE
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ("softmax", "sigmoid", "none")
 POOLINGS = ("mean", "max", "first")
+PARTS = ("document", "sentence")
 
 
 class BertClassifier(BertAnnotator):
@@ -34,6 +36,8 @@ class BertClassifier(BertAnnotator):
         and for a model with one label, `none` for a regression, else `softmax`.
     threshold: from which score a label is one of `labels`, with multi_label. top_k: how many scores
         are given. pooling: how the scores of a long text's windows become one.
+    per: what has a class, `document` or `sentence`. sentences: the column with the sentences; None
+        is those of the Doc, or found by spaCy's rules.
     """
 
     type = CLASSIFICATION_TYPE
@@ -53,7 +57,10 @@ class BertClassifier(BertAnnotator):
         threshold: float = 0.5,
         top_k: int = 20,
         pooling: str = "mean",
+        per: str = "document",
+        sentences: str | None = None,
     ) -> None:
+        check_choice(name, "per", per, PARTS)
         check_choice(name, "function", function, (None, *FUNCTIONS))
         check_choice(name, "pooling", pooling, POOLINGS)
         check_range(name, "top_k", top_k, least=1)
@@ -64,6 +71,23 @@ class BertClassifier(BertAnnotator):
         self.threshold = threshold
         self.top_k = top_k
         self.pooling = pooling
+        self.per = per
+        self.sentences = sentences
+        if per == "sentence":
+            self.type = CLASSIFIED_SPANS_TYPE
+            self.reads = sentence_reads(sentences)
+
+    def request(self, batch: pa.RecordBatch) -> Request:
+        """Return what the rows ask of the encoder: each distinct text or sentence once."""
+        if self.per == "document":
+            return super().request(batch)
+        return sentence_request(batch, self.sentences)
+
+    def collect(self, values: pa.Array, request: Request) -> pa.Array:
+        """Give each row its class, or those of its sentences."""
+        if self.per == "document":
+            return super().collect(values, request)
+        return span_lists(values.take(pa.array(request.row_items)), request, self.type)
 
     def make_head(self, loaded: LoadedModel) -> ClassifierHead:
         """Return the head of this annotator on a loaded model."""
@@ -96,13 +120,17 @@ class BertClassifier(BertAnnotator):
         return renamed
 
     def set_annotations(self, doc: Doc, annotation: Any) -> None:
-        """Write the class to `doc._.bertpipe[name]` and its scores to `doc.cats`."""
+        """Write the class to `doc._.bertpipe[name]` and its scores to `doc.cats`.
+
+        Sentences with a class go to `doc.spans[name]`.
+        """
         super().set_annotations(doc, annotation)
-        if annotation is not None:
-            docs.set_categories(doc, annotation["scores"])
+        docs.set_classes(doc, self.name, annotation)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
-        """Return precision, recall, F1 and AUC of `doc.cats`."""
+        """Return precision, recall, F1 and AUC of `doc.cats`, or of `doc.spans[name]`."""
+        if self.per == "sentence":
+            return docs.score_spans(examples, self.name)
         multi_label = self.is_multi_label(read_config(self.folder.path).get("problem_type"))
         return docs.score_categories(
             examples, self.labels, multi_label=multi_label, threshold=self.threshold

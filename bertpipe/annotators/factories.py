@@ -88,6 +88,8 @@ def bert_ner(
         "threshold": 0.5,
         "top_k": 20,
         "pooling": "mean",
+        "per": "document",
+        "sentences": None,
     },
     default_score_weights={"cats_score": 1.0},
 )
@@ -109,6 +111,8 @@ def bert_classifier(
     threshold: float,
     top_k: int,
     pooling: str,
+    per: str,
+    sentences: str | None,
 ) -> "BertClassifier":
     """Return a component that classifies texts."""
     from bertpipe.annotators.classification import BertClassifier
@@ -126,6 +130,8 @@ def bert_classifier(
         threshold=threshold,
         top_k=top_k,
         pooling=pooling,
+        per=per,
+        sentences=sentences,
     )
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -113,6 +113,18 @@ class Pass:
                 for annotator, head, found in zip(self.annotators, self.heads, scores, strict=True)
             }
         return PassResult(columns, _statistics(windowed))
+
+    def describe(self) -> dict[str, Any]:
+        """Return which annotators share the pass, and how many layers each takes from another.
+
+        layers: of each annotator's encoder. shared: those that one before it has computed already.
+        """
+        names = [annotator.name for annotator in self.annotators]
+        layers = [encoder.n_layers for encoder in self.encoders.encoders]
+        return {
+            "layers": dict(zip(names, layers, strict=True)),
+            "shared": dict(zip(names, self.encoders.n_shared, strict=True)),
+        }
 
     def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the statistics of the rows without running the encoder."""
@@ -247,11 +259,22 @@ def _statistics(windowed: Windowed) -> pa.RecordBatch:
     row = np.repeat(np.arange(len(request.row_offsets) - 1), np.diff(request.row_offsets))
     n_rows = len(request.row_offsets) - 1
     n_tokens, n_windows, truncated = (np.zeros(n_rows, dtype=np.int32) for _ in range(3))
-    # Items of a row are one text several times, or its parts.
-    joined = np.maximum if request.row_spans is None else np.add
-    joined.at(n_tokens, row, windowed.tokens.lengths[request.items.text][items].astype("int32"))
+    lengths = windowed.tokens.lengths[request.items.text][items].astype("int32")
+    # Items of a row are one text several times, or its parts, each of which may come several times.
+    if request.row_spans is None:
+        np.maximum.at(n_tokens, row, lengths)
+    else:
+        is_new = _differs(np.column_stack([row, request.row_spans]))
+        np.add.at(n_tokens, row[is_new], lengths[is_new])
     np.add.at(n_windows, row, np.diff(windows.offsets)[items].astype("int32"))
     np.maximum.at(truncated, row, windows.truncated[items].astype("int32"))
     missing = ~request.has_text
     columns = (n_tokens, n_windows, truncated.astype(bool))
     return pa.record_batch([pa.array(column, mask=missing) for column in columns], STATISTICS)
+
+
+def _differs(rows: np.ndarray) -> np.ndarray:
+    """Tell which rows (n, width) are not equal to the row before them."""
+    found = np.ones(len(rows), dtype=bool)
+    found[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return found

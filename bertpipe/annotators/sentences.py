@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertpipe.annotators.passes import Request, text_request
 from bertpipe.docs import SENTENCES
@@ -14,11 +15,18 @@ from bertpipe.errors import ConfigError, DocumentError
 Spans = list[tuple[int, int]]
 
 
+def sentence_reads(column: str | None) -> tuple[str, ...]:
+    """Return what an annotator reads that asks `sentence_request` for the same column."""
+    return ("text", SENTENCES) if column is None else ("text", column, SENTENCES)
+
+
 def sentence_request(batch: pa.RecordBatch, column: str | None = None) -> Request:
     """Ask for each distinct sentence of the texts; `row_spans` says where each lies.
 
-    column: a list of structs with `start` and `end`, such as an earlier component writes. None
-    takes the sentences of Docs that have some, and otherwise those that spaCy's rules find.
+    column: what an earlier component wrote: a list of structs with `start` and `end`, or a struct
+        with such a list as its field `sents`. None takes the sentences of Docs that have some, and
+        otherwise those that spaCy's rules find. A row that has none in the column, because that
+        component failed, counts as one without a text.
 
     Raises:
         ConfigError: There is no such column.
@@ -29,8 +37,9 @@ def sentence_request(batch: pa.RecordBatch, column: str | None = None) -> Reques
             "that comes before, or none to use the rules of spaCy."
         )
     texts = batch["text"].to_pylist()
-    name = column or SENTENCES
-    given = batch[name].to_pylist() if name in batch.schema.names else [None] * len(texts)
+    given = _given(batch, column)
+    if column is not None:
+        texts = [None if spans is None else text for text, spans in zip(texts, given, strict=True)]
     found = [
         _trimmed(text, _spans(text, sentences, column))
         for text, sentences in zip(texts, given, strict=True)
@@ -46,6 +55,40 @@ def sentence_request(batch: pa.RecordBatch, column: str | None = None) -> Reques
         has_text=np.array([text is not None for text in texts], dtype=bool),
         row_spans=np.array([span for spans in found for span in spans], np.int32).reshape(-1, 2),
     )
+
+
+def span_lists(values: pa.Array, request: Request, kind: pa.DataType) -> pa.Array:
+    """Return for each row a list of what was found in its parts, with the characters of each.
+
+    values: one for each of the request's `row_items`; a null is left out. kind: the list's type, of
+    structs with `start`, `end` and then the fields of a value, or the value itself.
+    """
+    is_found = values.is_valid().to_numpy(zero_copy_only=False)
+    spans = np.zeros((0, 2), np.int32) if request.row_spans is None else request.row_spans
+    starts, ends = (pa.array(each) for each in spans[is_found].T)
+    found = values.drop_null()
+    columns = found.flatten() if pa.types.is_struct(found.type) else [found]
+    items = pa.StructArray.from_arrays([starts, ends, *columns], fields=list(kind.value_type))
+    offsets = np.concatenate([[0], np.cumsum(is_found)])[request.row_offsets]
+    lists = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items, type=kind)
+    return lists.take(pa.array(np.arange(len(lists)), mask=~request.has_text))
+
+
+def _given(batch: pa.RecordBatch, column: str | None) -> list[Any]:
+    """Return the sentences that are known of each row; None where there are none."""
+    found: list[Any] = [None] * batch.num_rows
+    for name in (column, SENTENCES):
+        if name is not None and name in batch.schema.names:
+            known = zip(found, _known(batch, name), strict=True)
+            found = [new if old is None else old for old, new in known]
+    return found
+
+
+def _known(batch: pa.RecordBatch, name: str) -> list[Any]:
+    values = batch[name]
+    if pa.types.is_struct(values.type) and values.type.get_field_index("sents") >= 0:
+        values = pc.struct_field(values, "sents")
+    return values.to_pylist()
 
 
 def _spans(text: str | None, sentences: Any, column: str | None) -> Spans:
@@ -81,7 +124,7 @@ def _by_rules(text: str) -> Iterator[tuple[int, int]]:
 
 @cache
 def _splitter() -> tuple[Any, Any]:
-    from bertpipe.annotators.create import blank
+    from bertpipe.annotators.plugins import blank
 
     nlp = blank()
     return nlp.tokenizer, nlp.add_pipe("sentencizer")

@@ -21,6 +21,7 @@ from bertpipe.cli.options import (
 )
 from bertpipe.cli.progress import ProgressLine
 from bertpipe.cli.summary import summarise, summarise_plan
+from bertpipe.cli.text import counted
 from bertpipe.errors import ConfigError
 from bertpipe.tolerance import ON_ERROR, Tolerance, tolerance
 
@@ -108,6 +109,12 @@ def _parse_shard(
     metavar="N|P%",
     help="End the run early when more rows are in error.  [default: any number]",
 )
+@click.option(
+    "--docbin",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the output as Docs of spaCy as well, when all is done.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -129,6 +136,7 @@ def run_command(
     allow_errors: Tolerance,
     on_error: str,
     max_errors: Tolerance | None,
+    docbin: Path | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -153,11 +161,17 @@ def run_command(
     }
     if dry_run and shard:
         raise click.UsageError("--dry-run tells of all the work; leave out --shard.")
+    if docbin and shard:
+        raise click.UsageError("--docbin needs the whole output; leave out --shard.")
     if dry_run:
         _tell_plan(corpus, what, as_json=as_json)
         return
     from bertpipe.engine import run
 
+    if docbin:
+        from bertpipe.restore import check_docbin
+
+        check_docbin(docbin, what["output"])
     line = None if quiet else ProgressLine(is_terminal=sys.stderr.isatty())
     try:
         report = run(
@@ -171,6 +185,8 @@ def run_command(
         if line is not None:
             line.clear()
     _tell(report, quiet=quiet, as_json=as_json)
+    if docbin:
+        _write_docbin(docbin, report.output, quiet=quiet)
     if not is_allowed(report, allow_errors):
         context.exit(ROWS_IN_ERROR)
 
@@ -190,6 +206,14 @@ def _tell(report: Report, *, quiet: bool, as_json: bool) -> None:
             click.echo(line, err=True)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+
+
+def _write_docbin(path: Path, output: Path, *, quiet: bool) -> None:
+    from bertpipe.restore import write_docbin
+
+    n_docs = write_docbin(output, path)
+    if not quiet:
+        click.echo(f"{path} holds {counted(n_docs, 'Doc')}.", err=True)
 
 
 def is_allowed(report: Report, allowed: tuple[float, bool]) -> bool:

@@ -82,11 +82,20 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
             f"{rate(report.documents_per_second, 'docs')}, "
             f"{rate(report.tokens_per_second, 'tokens')}, {duration(report.seconds)}",
         )
+    for each in report.passes:
+        if len(each["layers"]) > 1:
+            yield "one pass", _shared(each)
     for name, labels in report.labels.items():
         yield name, _counts(labels)
     yield "errors", f"{report.n_errors:,}"
     for kind, n_errors in sorted(report.errors_by_type.items()):
         yield f"  {kind}", f"{n_errors:,}{shorten(report.examples.get(kind))}"
+
+
+def _shared(one_pass: Mapping[str, Mapping[str, int]]) -> str:
+    n_layers = sum(one_pass["layers"].values())
+    n_computed = n_layers - sum(one_pass["shared"].values())
+    return f"{', '.join(one_pass['layers'])}: {n_computed} of {n_layers} layers computed"
 
 
 def _counts(labels: Mapping[str, int]) -> str:

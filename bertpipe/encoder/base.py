@@ -67,12 +67,13 @@ class Stage:
     """A part of an encoder. Equal keys compute the same, whatever encoder they belong to.
 
     run: (hidden (n_tokens, width) or None for the first stage, inputs) -> hidden.
-    module: holds the stage's weights.
+    module: holds the stage's weights. n_layers: how many of the model's layers it is.
     """
 
     key: str
     run: Callable[[Tensor | None, Inputs], Tensor] = field(repr=False)
     module: torch.nn.Module = field(repr=False)
+    n_layers: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ class Encoder:
     device: str
     precision: str
     kind: str
+
+    @property
+    def n_layers(self) -> int:
+        """Return how many layers the model has."""
+        return sum(stage.n_layers for stage in self.stages)
 
 
 class SharedRun:
@@ -109,6 +115,15 @@ class SharedRun:
     def n_stages(self) -> int:
         """Return the number of different stages that a batch goes through."""
         return len({_prefix(e, d) for e in self.encoders for d in range(1, len(e.stages) + 1)})
+
+    @property
+    def n_shared(self) -> list[int]:
+        """Return how many layers of each encoder one before it has computed already."""
+        found = []
+        for i, encoder in enumerate(self.encoders):
+            depths = [len(_common(encoder, other)) for other in self.encoders[:i]]
+            found.append(sum(s.n_layers for s in encoder.stages[: max(depths, default=0)]))
+        return found
 
     def __call__(self, inputs: Inputs) -> list[Tensor]:
         """Return the hidden states of each encoder, in order."""

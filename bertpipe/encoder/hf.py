@@ -28,7 +28,8 @@ def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> 
 
     suffix = "/first" if first_token else ""
     key = f"{digest(base)}/{device}/{precision}{suffix}"
-    return Encoder((Stage(key, run, base),), device, precision, "hf")
+    n_layers = getattr(base.config, "num_hidden_layers", 1)
+    return Encoder((Stage(key, run, base, n_layers),), device, precision, "hf")
 
 
 def _mask(inputs: Inputs) -> Tensor:

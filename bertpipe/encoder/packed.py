@@ -200,13 +200,13 @@ def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool)
         return None
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     embeddings = Embeddings(base, first_position=_first_position(config)).to(device).eval()
-    stages = [_stage(embeddings, lambda _, inputs: embeddings(inputs), "", device, precision)]
+    stages = [_stage(embeddings, lambda _, inputs: embeddings(inputs), "", device, precision, 0)]
     for i, source in enumerate(layers):
         layer = Layer(source, names, config, dtype).to(device).eval()
         only_first = first_token and i == len(layers) - 1
         run = layer.first_tokens if only_first else layer.forward
         suffix = "/first" if only_first else ""
-        stages.append(_stage(layer, run, suffix, device, precision))  # type: ignore[arg-type]
+        stages.append(_stage(layer, run, suffix, device, precision, 1))  # type: ignore[arg-type]
     return Encoder(tuple(stages), device, precision, "packed")
 
 
@@ -252,5 +252,6 @@ def _stage(
     suffix: str,
     device: str,
     precision: str,
+    n_layers: int,
 ) -> Stage:
-    return Stage(f"{digest(module)}/{device}/{precision}{suffix}", run, module)
+    return Stage(f"{digest(module)}/{device}/{precision}{suffix}", run, module, n_layers)

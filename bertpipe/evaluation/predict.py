@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from bertpipe.annotators.base import BertAnnotator, read_config
-from bertpipe.annotators.create import create, plugin_points
+from bertpipe.annotators.create import create
 from bertpipe.annotators.ner import BertNer, NerHead
 from bertpipe.annotators.passes import Pass
+from bertpipe.annotators.plugins import plugin_points
 from bertpipe.annotators.words import inside_word
 from bertpipe.config import Component, EncoderSettings
 from bertpipe.encoder.load import LoadedModel

@@ -48,9 +48,14 @@ def move(source: Path, target: Path) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file for people and programs; a reader sees the old or the new one whole."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file; a reader sees the old or the new one whole."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_bytes(content)
         sync_file(temporary)
         move(temporary, path)
     except BaseException:

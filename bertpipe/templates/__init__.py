@@ -34,7 +34,7 @@ def new_plugin(name: str, *, kind: str, parent: Path) -> Path:
 
 
 def _refuse_taken(factory: str) -> None:
-    from bertpipe.annotators.create import BUILT_IN, blank, package_of, plugin_points
+    from bertpipe.annotators.plugins import BUILT_IN, blank, package_of, plugin_points
 
     point = plugin_points().get(factory)
     if point is not None or factory in BUILT_IN or blank().has_factory(factory):

@@ -1,10 +1,13 @@
 """Classes of windows become classes of texts."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import spacy
 
 from bertpipe.annotators.classification import BertClassifier, pool_windows
 from bertpipe.errors import ConfigError
+from bertpipe.testing import check_annotator, same
 
 from .conftest import ENCODER, annotate
 
@@ -107,3 +110,45 @@ def test_no_text_at_all_gives_no_class(folder):
     annotator = BertClassifier(model=folder, encoder=ENCODER)
     assert annotate(annotator, []) == []
     assert annotate(annotator, ["", None]) == [None, None]
+
+
+SENTENCES = ["Angela met Barack.", "They flew home!"]
+
+
+def test_a_sentence_has_the_class_that_it_has_alone(folder):
+    text = f"{SENTENCES[0]}  {SENTENCES[1]} "
+    found, *nothing = annotate(
+        BertClassifier(model=folder, encoder=ENCODER, per="sentence"), [text, "", None]
+    )
+    alone = annotate(BertClassifier(model=folder, encoder=ENCODER), SENTENCES)
+    assert [text[one.pop("start") : one.pop("end")] for one in found] == SENTENCES
+    assert same(found, alone)
+    assert nothing == [[], None]
+
+
+def test_a_classifier_of_sentences_keeps_the_contract(folder):
+    check_annotator(BertClassifier(model=folder, encoder=ENCODER, per="sentence"))
+
+
+def test_the_tokens_of_all_sentences_are_counted(folder):
+    per_sentence = BertClassifier(model=folder, encoder=ENCODER, per="sentence")
+    whole = BertClassifier(model=folder, encoder=ENCODER)
+    batch = pa.record_batch({"text": [" ".join(SENTENCES)]})
+    counts = [
+        each.own_pass.run(batch).statistics.to_pylist()[0]["_n_tokens"]
+        for each in (per_sentence, whole)
+    ]
+    assert counts[0] == counts[1]
+
+
+def test_classified_sentences_are_spans_of_a_doc(folder):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    settings = {"model": folder, "stride": 8, "per": "sentence", "sentences": "sentencizer"}
+    nlp.add_pipe("bert_classifier", name="mood", config=settings)
+    doc = nlp(" ".join(SENTENCES))
+    assert [span.text for span in doc.spans["mood"]] == SENTENCES
+    assert [span.label_ for span in doc.spans["mood"]] == [
+        one["label"] for one in doc._.bertpipe["mood"]
+    ]
+    assert doc.cats == {}

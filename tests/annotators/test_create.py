@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bertpipe.annotators.create import BUILT_IN, blank, create
+from bertpipe.annotators.create import create
+from bertpipe.annotators.plugins import BUILT_IN, blank
 from bertpipe.components import list_components
 from bertpipe.config import (
     ENCODER_OVERRIDES,

@@ -11,8 +11,8 @@ import spacy
 from spacy.language import Language
 from thinc.api import get_current_ops, prefer_gpu, require_cpu
 
-from bertpipe.annotators.create import BUILT_IN
 from bertpipe.annotators.factories import spacy_device
+from bertpipe.annotators.plugins import BUILT_IN
 from bertpipe.config import EncoderSettings, default_tree
 from bertpipe.errors import ConfigError
 

@@ -6,9 +6,10 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertpipe.annotators.sentences import sentence_request
+from bertpipe.annotators.sentences import sentence_reads, sentence_request, span_lists
 from bertpipe.docs import batch_of
 from bertpipe.errors import ConfigError, DocumentError
+from bertpipe.records import list_of
 
 
 def parts(request, texts):
@@ -60,3 +61,35 @@ def test_the_sentences_of_a_doc_are_used():
     plain = nlp("one. two.")
     request = sentence_request(batch_of([doc, plain], ("text", "doc.sents")))
     assert parts(request, [doc.text, plain.text]) == [["one two", "three"], ["one.", "two."]]
+
+
+def test_the_sentences_can_be_a_field_of_a_struct():
+    value = [{"ents": [], "sents": [{"start": 0, "end": 2}, {"start": 3, "end": 5}]}]
+    request = sentence_request(batch(["a. b."], sm=pa.array(value)), "sm")
+    assert parts(request, ["a. b."]) == [["a.", "b."]]
+
+
+def test_a_row_whose_sentences_are_unknown_has_no_text():
+    spans = pa.array([[{"start": 0, "end": 2}], None])
+    request = sentence_request(batch(["a.", "b."], s=spans), "s")
+    assert request.has_text.tolist() == [True, False]
+
+
+def test_a_column_that_a_doc_does_not_have_is_its_own_sentences():
+    doc = spacy.blank("en")("one two")
+    doc[1].is_sent_start = True
+    request = sentence_request(batch_of([doc], sentence_reads("sentencizer")), "sentencizer")
+    assert parts(request, [doc.text]) == [["one", "two"]]
+
+
+def test_values_of_parts_become_lists_with_their_places():
+    texts = ["It rains. It pours.", None, "", "Go."]
+    request = sentence_request(batch(texts))
+    kind = list_of(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("n", pa.int64())]))
+    lists = span_lists(pa.array([1, None, 3]), request, kind)
+    assert lists.to_pylist() == [
+        [{"start": 0, "end": 9, "n": 1}],
+        None,
+        [],
+        [{"start": 0, "end": 3, "n": 3}],
+    ]

@@ -13,7 +13,7 @@ def test_only_the_states_at_which_encoders_part_are_kept():
             seen.append(key)
             return torch.tensor([len(key)]) if hidden is None else hidden + len(key)
 
-        return Stage(key, run, torch.nn.Identity())
+        return Stage(key, run, torch.nn.Identity(), n_layers=1)
 
     def encoder(keys):
         return Encoder(tuple(map(stage, keys)), "cpu", "fp32", "packed")
@@ -24,6 +24,7 @@ def test_only_the_states_at_which_encoders_part_are_kept():
     found = [int(hidden) for hidden in run(None)]  # type: ignore[arg-type]
     assert found == [4, 4, 4, 2, 1]
     assert sorted(seen) == list("abcdefg")
+    assert run.n_shared == [0, 3, 4, 1, 0]
     assert run._wanted_again == {tuple("abc"), tuple("abcd"), ("a",), ()}
 
 

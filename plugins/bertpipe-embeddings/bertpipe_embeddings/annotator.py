@@ -16,7 +16,9 @@ from bertpipe import (
     Request,
     Windowed,
     check_choice,
+    sentence_reads,
     sentence_request,
+    span_lists,
 )
 from bertpipe_embeddings.vectors import (
     NUMBERS,
@@ -80,7 +82,7 @@ class BertEmbedding(BertAnnotator):
         self.sentences = sentences
         self.dtype = dtype
         if per == "sentence":
-            self.reads = ("text", sentences or "doc.sents")
+            self.reads = sentence_reads(sentences)
 
     @property
     def type(self) -> pa.DataType:
@@ -111,12 +113,7 @@ class BertEmbedding(BertAnnotator):
         """Give each row its vector, or those of its parts; a row without a text is null."""
         if request.row_spans is None:
             return super().collect(values, request)
-        vectors = values.take(pa.array(request.row_items))
-        has_vector = vectors.is_valid().to_numpy(zero_copy_only=False)
-        offsets = np.concatenate([[0], np.cumsum(has_vector)])[request.row_offsets]
-        found = to_spans(vectors.drop_null(), request.row_spans[has_vector], offsets, self.type)
-        rows = np.arange(len(found))
-        return found.take(pa.array(rows, mask=~request.has_text))
+        return span_lists(values.take(pa.array(request.row_items)), request, self.type)
 
     def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return no labels, whatever the model's config says."""

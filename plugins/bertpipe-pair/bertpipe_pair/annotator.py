@@ -9,14 +9,16 @@ import pyarrow as pa
 
 from bertpipe import (
     CLASSIFICATION_TYPE,
+    CLASSIFIED_SPANS_TYPE,
     BertAnnotator,
     EncoderSettings,
     LoadedModel,
     Request,
     Windowed,
     check_choice,
-    list_of,
     pool_windows,
+    sentence_reads,
+    span_lists,
     to_classes,
 )
 from bertpipe_pair.requests import column_pairs, neighbour_pairs
@@ -31,9 +33,6 @@ TASKS = {
 # Models of next sentences do not name their two outputs.
 NEXT_SENTENCE = ("next", "not_next")
 FUNCTIONS = ("softmax", "sigmoid", "none")
-NEIGHBOURS_TYPE = list_of(
-    pa.struct([("start", pa.int32()), ("end", pa.int32()), *CLASSIFICATION_TYPE])
-)
 
 
 class BertPair(BertAnnotator):
@@ -66,9 +65,9 @@ class BertPair(BertAnnotator):
         check_choice(name, "function", function, (None, *FUNCTIONS))
         check_choice(name, "pooling", pooling, ("mean", "max", "first"))
         super().__init__(name, model=model, revision=revision, encoder=encoder)
-        self.type = NEIGHBOURS_TYPE if second is None else CLASSIFICATION_TYPE
+        self.type = CLASSIFIED_SPANS_TYPE if second is None else CLASSIFICATION_TYPE
         self.auto_class = TASKS[task]
-        self.reads = ("text", second or sentences or "doc.sents")
+        self.reads = ("text", second) if second else sentence_reads(sentences)
         self.task = task
         self.second = second
         self.sentences = sentences
@@ -97,13 +96,7 @@ class BertPair(BertAnnotator):
         if request.row_spans is None:
             has_pair = np.diff(request.row_offsets) > 0
             return found.take(pa.array(np.cumsum(has_pair) - 1, mask=~has_pair))
-        has_class = found.is_valid().to_numpy(zero_copy_only=False)
-        offsets = np.concatenate([[0], np.cumsum(has_class)])[request.row_offsets]
-        spans = request.row_spans[has_class]
-        columns = [pa.array(spans[:, 0]), pa.array(spans[:, 1]), *found.drop_null().flatten()]
-        pairs = pa.StructArray.from_arrays(columns, fields=list(self.type.value_type))
-        lists = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pairs, type=self.type)
-        return lists.take(pa.array(np.arange(len(lists)), mask=~request.has_text))
+        return span_lists(found, request, self.type)
 
 
 class PairHead:

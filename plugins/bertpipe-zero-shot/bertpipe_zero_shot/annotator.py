@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from bertpipe import (
     CLASSIFICATION_TYPE,
+    CLASSIFIED_SPANS_TYPE,
     BertAnnotator,
     ConfigError,
     EncoderSettings,
@@ -21,11 +22,15 @@ from bertpipe import (
     check_range,
     docs,
     pair_request,
+    sentence_reads,
+    sentence_request,
+    span_lists,
     to_classes,
 )
 from bertpipe_zero_shot.compare import cosines, entailments, softmax, vector_request
 from bertpipe_zero_shot.heads import EntailmentHead, VectorHead
 from bertpipe_zero_shot.hypotheses import Asked, Template, ask_all, ask_own
+from bertpipe_zero_shot.sentences import SentencesAsked, ask_sentences
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -51,6 +56,8 @@ class BertZeroShot(BertAnnotator):
         the cosine of the vectors. Otherwise the scores of a text add up to 1.
     threshold: from which score a label is one of `labels`, with multi_label. top_k: how many scores
         are given. pooling: how the scores, or vectors, of a long text's windows become one.
+    per: what has a class, `document` or `sentence`. sentences: the column with the sentences; None
+        is those of the Doc, or found by spaCy's rules.
     """
 
     type = CLASSIFICATION_TYPE
@@ -70,10 +77,13 @@ class BertZeroShot(BertAnnotator):
         threshold: float = 0.5,
         top_k: int = 20,
         pooling: str = "mean",
+        per: str = "document",
+        sentences: str | None = None,
     ) -> None:
         _check_labels(name, labels, label_field)
         check_choice(name, "method", method, METHODS)
         check_choice(name, "pooling", pooling, ("mean", "max", "first"))
+        check_choice(name, "per", per, ("document", "sentence"))
         check_range(name, "top_k", top_k, least=1)
         super().__init__(name, model=model or MODELS[method], revision=revision, encoder=encoder)
         is_pair = method == "entailment"
@@ -81,7 +91,13 @@ class BertZeroShot(BertAnnotator):
         self.states = "first" if is_pair else "mean"
         self.candidates = list(labels or ())
         self.label_field = label_field
-        self.reads = ("text", label_field) if label_field else ("text",)
+        self.per = per
+        self.sentences = sentences
+        if per == "sentence":
+            self.type = CLASSIFIED_SPANS_TYPE
+            self.reads = sentence_reads(sentences)
+        if label_field:
+            self.reads = (*self.reads, label_field)
         self.template = Template(hypothesis_template or TEMPLATES[method], component=name)
         self.method = method
         self.multi_label = multi_label
@@ -101,7 +117,12 @@ class BertZeroShot(BertAnnotator):
         return (*super().pass_key(), self.method, template, tuple(self.candidates))
 
     def request(self, batch: pa.RecordBatch) -> Request:
-        """Return what the rows ask of the encoder: each text and sentence once."""
+        """Return what the rows ask of the encoder: each text and hypothesis once."""
+        if self.per == "sentence":
+            return ask_sentences(batch, sentence_request(batch, self.sentences), self._request)
+        return self._request(batch)
+
+    def _request(self, batch: pa.RecordBatch) -> Request:
         asked = self._asked(batch)
         if self.method == "embedding":
             return vector_request(batch["text"], asked)
@@ -118,7 +139,12 @@ class BertZeroShot(BertAnnotator):
         return ask_own(batch[self.label_field], self.template, field=self.label_field)
 
     def collect(self, values: pa.Array, request: Request) -> pa.Array:
-        """Give each row its class; one without a text or without labels has none."""
+        """Give each row its class, or those of its sentences; without labels there is none."""
+        if isinstance(request, SentencesAsked):
+            return span_lists(self._classes(values, request.asked), request.of_rows, self.type)
+        return self._classes(values, request)
+
+    def _classes(self, values: pa.Array, request: Request) -> pa.Array:
         compare = cosines if self.method == "embedding" else entailments
         sentences, scores, counts = compare(values, request)
         labels = pa.array(
@@ -137,13 +163,17 @@ class BertZeroShot(BertAnnotator):
         return tuple(self.candidates)
 
     def set_annotations(self, doc: Doc, annotation: Any) -> None:
-        """Write the class to `doc._.bertpipe[name]` and its scores to `doc.cats`."""
+        """Write the class to `doc._.bertpipe[name]` and its scores to `doc.cats`.
+
+        Sentences with a class go to `doc.spans[name]`.
+        """
         super().set_annotations(doc, annotation)
-        if annotation is not None:
-            docs.set_categories(doc, annotation["scores"])
+        docs.set_classes(doc, self.name, annotation)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
-        """Return precision, recall, F1 and AUC of `doc.cats`."""
+        """Return precision, recall, F1 and AUC of `doc.cats`, or of `doc.spans[name]`."""
+        if self.per == "sentence":
+            return docs.score_spans(examples, self.name)
         return docs.score_categories(
             examples, self.labels, multi_label=self.multi_label, threshold=self.threshold
         )

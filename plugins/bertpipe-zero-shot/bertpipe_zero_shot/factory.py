@@ -22,6 +22,8 @@ from bertpipe import CLASSIFICATION_TYPE, ENCODER, encoder_settings
         "threshold": 0.5,
         "top_k": 20,
         "pooling": "mean",
+        "per": "document",
+        "sentences": None,
     },
     default_score_weights={"cats_score": 1.0},
 )
@@ -44,6 +46,8 @@ def bert_zero_shot(
     threshold: float,
     top_k: int,
     pooling: str,
+    per: str,
+    sentences: str | None,
 ) -> Annotated[Any, CLASSIFICATION_TYPE]:
     """Return a component that classifies texts by labels that it is told."""
     from bertpipe_zero_shot.annotator import BertZeroShot
@@ -61,4 +65,6 @@ def bert_zero_shot(
         threshold=threshold,
         top_k=top_k,
         pooling=pooling,
+        per=per,
+        sentences=sentences,
     )

@@ -15,7 +15,7 @@ import transformers
 
 import bertpipe
 from bertpipe import ConfigError, DocumentError, EncoderSettings, ModelError
-from bertpipe.testing import TEXTS, check_annotator, tiny_model
+from bertpipe.testing import TEXTS, check_annotator, same, tiny_model
 from bertpipe_zero_shot.annotator import BertZeroShot
 
 READABLE = [text for text in TEXTS if text.strip() and len(text) < 60]
@@ -198,3 +198,29 @@ def test_from_the_command_line(models, tmp_path):
     subprocess.run(command, check=True)
     found = pq.read_table(tmp_path / "out").column("zero_shot").to_pylist()
     assert [set(by_label(value)) for value in found] == [{"a", "b"}, {"c"}]
+
+
+@pytest.mark.parametrize("method", ["entailment", "embedding"])
+def test_sentences_have_the_classes_that_they_have_alone(models, method):
+    model = models(*NLI) if method == "entailment" else models()
+    what = {"model": model, "encoder": ENCODER, "labels": LABELS, "method": method}
+    sentences = ["Angela met Barack.", "They flew home!"]
+    text = "  ".join(sentences)
+    annotator = BertZeroShot(**what, per="sentence")
+    found, *nothing = classify(annotator, [text, "", None])
+    alone = classify(BertZeroShot(**what), sentences)
+    assert [text[one.pop("start") : one.pop("end")] for one in found] == sentences
+    assert same(found, alone)
+    assert nothing == [[], None]
+    check_annotator(annotator)
+
+
+def test_sentences_are_asked_the_labels_of_their_row(models):
+    annotator = BertZeroShot(
+        model=models(*NLI), encoder=ENCODER, label_field="of", per="sentence", sentences="s"
+    )
+    spans = [[{"start": 0, "end": 2}, {"start": 3, "end": 5}], [{"start": 0, "end": 2}], None]
+    columns = {"of": pa.array([["a"], ["b", "c"], ["d"]]), "s": pa.array(spans)}
+    found = classify(annotator, ["x. y.", "z.", "w."], **columns)
+    asked = [sentences and [set(by_label(one)) for one in sentences] for sentences in found]
+    assert asked == [[{"a"}, {"a"}], [{"b", "c"}], None]
