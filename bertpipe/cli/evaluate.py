@@ -47,7 +47,7 @@ def _renamed(
 @click.command(
     "evaluate",
     help=HELP,
-    epilog="Example: bertpipe evaluate en_ner_mini news.conll --json scores.json",
+    epilog="Example: bertpipe evaluate en_ner_mini news.conll --report news",
 )
 @click.argument("model", metavar="MODEL")
 @click.argument("data", required=False, type=click.Path(path_type=Path), metavar="[DATA]")
@@ -87,6 +87,12 @@ def _renamed(
     help="Show the N worst of each kind.",
 )
 @click.option("--json", "json_file", type=click.Path(), metavar="FILE", help="Write all as JSON.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write an HTML page with plots there.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.pass_obj
 def evaluate_command(
@@ -161,6 +167,12 @@ def _write(found: Sequence[Evaluation], given: Mapping[str, Any]) -> None:
         text = json.dumps(values[0] if given["recipe"] is None else values, indent=1)
         with click.open_file(given["json_file"], "w", encoding="utf-8") as file:
             file.write(text + "\n")
+    if given["report"] is not None:
+        from bertpipe.evaluation.report import write_report
+
+        path = write_report(found, given["report"])
+        if not given["quiet"]:
+            click.echo(f"{path}: open it in a browser.", err=True)
 
 
 class _Line:
