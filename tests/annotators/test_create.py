@@ -153,11 +153,6 @@ def test_a_plug_in_gets_the_settings_of_the_run_that_it_takes(tmp_path, monkeypa
         create(Component("e", "echo_settings"), RUN)
 
 
-def test_a_component_of_spacy_is_no_annotator():
-    with pytest.raises(ConfigError, match="'s' is not an annotator: the factory 'sentencizer'"):
-        create(Component("s", "sentencizer"), RUN)
-
-
 def test_an_unknown_factory_comes_with_the_near_ones():
     with pytest.raises(ConfigError) as caught:
         create(Component("x", "nre"), RUN)

@@ -15,7 +15,7 @@ def _setup(regex_plugin, model_package):
 def test_the_table_has_a_line_for_each_component(call):
     lines = call("components").stdout.splitlines()
     assert lines[0].split() == ["NAME", "FACTORY", "PACKAGE", "MODEL", "COLUMN"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:] if line}
     fields = ["list<struct<start,", "end,", "label,", "score,", "text>>"]
     assert rows["ner"] == ["bert_ner", "bertpipe", __version__, "en_ner_mini", *fields]
     assert rows["regex_numbers"] == ["regex_numbers", "regex-plugin", "1.0", "-", "-"]
