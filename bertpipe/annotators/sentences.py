@@ -95,7 +95,7 @@ def _spans(text: str | None, sentences: Any, column: str | None) -> Spans:
     if text is None:
         return []
     if sentences is None and column is None:
-        return list(_by_rules(text))
+        return list(split_sentences(text))
     try:
         return [(one["start"], one["end"]) for one in sentences or ()]
     except (KeyError, TypeError) as error:
@@ -116,7 +116,8 @@ def _trimmed(text: str | None, spans: Spans) -> Spans:
     return found
 
 
-def _by_rules(text: str) -> Iterator[tuple[int, int]]:
+def split_sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the sentences that spaCy's rules find begin and end."""
     tokenizer, sentencizer = _splitter()
     for sentence in sentencizer(tokenizer(text)).sents:
         yield sentence.start_char, sentence.end_char

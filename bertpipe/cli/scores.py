@@ -19,6 +19,8 @@ NOUNS = {
     "token_classification": "entities",
     "text_classification": "classes",
     "question_answering": "answers",
+    "masked_language_model": "hidden tokens",
+    "next_sentence": "pairs of sentences",
 }
 
 

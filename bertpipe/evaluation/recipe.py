@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError
+from bertpipe.evaluation import language
 from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
 from bertpipe.training.card import put_scores
 from bertpipe.training.settings import TaskSettings, TrainSettings
@@ -12,8 +14,10 @@ from bertpipe.training.settings import TaskSettings, TrainSettings
 # Those that `bertpipe train` writes into a card.
 CARD_FIGURES = {
     "token_classification": ("precision", "recall", "f1"),
-    "text_classification": ("accuracy", "macro_f1"),
+    "text_classification": ("accuracy", "micro_f1", "macro_f1"),
     "question_answering": ("exact_match", "f1"),
+    "masked_language_model": ("accuracy", "perplexity"),
+    "next_sentence": ("accuracy", "macro_f1"),
 }
 
 
@@ -22,10 +26,21 @@ def evaluate_recipe(
 ) -> Iterator[Evaluation]:
     """Yield the scores of a model, or of a trunk with a folder for each task, on each dev file."""
     for folder, task in task_models(model, settings, only).items():
-        for name, source in settings.tasks[task].dev.items():
-            own = settings.tasks[task]
-            found = evaluate_model(folder, source, _as_recipe(options, own, source.max_length))
+        own = settings.tasks[task]
+        for name, found in _evaluate_task(folder, own, options):
             yield replace(found, data=name if len(settings.tasks) == 1 else f"{task} {name}")
+
+
+def _evaluate_task(
+    folder: str, task: TaskSettings, options: Options
+) -> Iterator[tuple[str, Evaluation]]:
+    if task.kind in language.KINDS:
+        windows = {"max_length": task.max_length, "stride": task.stride, "precision": "fp32"}
+        for name, scores in language.score_language(resolve(folder).path, task):
+            yield name, Evaluation(folder, name, task.kind, windows, scores)
+        return
+    for name, source in task.dev.items():
+        yield name, evaluate_model(folder, source, _as_recipe(options, task, source.max_length))
 
 
 def task_models(model: str, settings: TrainSettings, only: str | None) -> dict[str, str]:
@@ -50,7 +65,8 @@ def write_cards(found: list[Evaluation]) -> list[Path]:
     """Put the scores into the cards of their models; return the cards."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for each in found:
-        kept = {name: each.scores.figures[name] for name in CARD_FIGURES[each.kind]}
+        own = each.scores.figures
+        kept = {name: own[name] for name in CARD_FIGURES[each.kind] if name in own}
         figures.setdefault(each.model, {})[each.data] = kept
     for model, scores in figures.items():
         put_scores(Path(model), scores)
@@ -64,6 +80,11 @@ def _as_recipe(options: Options, task: TaskSettings, max_length: int | None) -> 
         max_length=options.encoder.max_length or max_length or task.max_length,
         stride=task.stride,
     )
+    threshold = task.threshold if task.multi_label else None
     return replace(
-        options, task=task.kind, encoder=encoder, rename={**task.rename, **options.rename}
+        options,
+        task=task.kind,
+        encoder=encoder,
+        rename={**task.rename, **options.rename},
+        threshold=threshold if options.threshold is None else options.threshold,
     )

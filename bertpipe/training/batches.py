@@ -5,7 +5,7 @@ most so many tokens, which decide memory and speed and leave the step as it is.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -17,6 +17,8 @@ from bertpipe.training.features import IGNORED, Feature
 
 if TYPE_CHECKING:
     import torch
+
+Key = tuple[str, int, int]  # task, position of the window, epoch
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def draw(size: int, *, passes: float, random: Random) -> list[int]:
 
 
 class TaskBatches:
-    """A batch sampler: lists of (task, window) whose order and make-up depend on seed and epoch.
+    """A batch sampler: lists of (task, window, epoch); seed and epoch decide order and make-up.
 
     A batch has at most `size` windows; without a size it has as many as fit `budget` tokens.
     The number of batches is planned for all epochs at the start, so that the schedule knows it.
@@ -87,12 +89,12 @@ class TaskBatches:
         """Choose the batches that the next iteration gives."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[list[tuple[str, int]]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         batches = self._batches(self.epoch)
         yield from batches
         yield from batches[: self.length - len(batches)]
 
-    def _batches(self, epoch: int) -> list[list[tuple[str, int]]]:
+    def _batches(self, epoch: int) -> list[list[Key]]:
         random = Random(f"{self.seed}/{epoch}")
         batches = []
         for task, portions in self.tasks.items():
@@ -105,7 +107,7 @@ class TaskBatches:
                 if self.size is None
                 else group(lengths, size=self.size)
             )
-            batches += [[(task, chosen[i][0]) for i in batch] for batch in found]
+            batches += [[(task, chosen[i][0], epoch) for i in batch] for batch in found]
         random.shuffle(batches)
         return batches
 
@@ -120,9 +122,18 @@ class TaskBatches:
 
 
 class TaskFeatures(Dataset[tuple[str, Feature]]):
-    """The windows of every task, found by (task, position)."""
+    """The windows of every task, found by (task, position, epoch).
 
-    def __init__(self, tasks: Mapping[str, Sequence[Portion]]) -> None:
+    mask: hides tokens of windows that have no target, by a key that is never the same twice.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Sequence[Portion]],
+        *,
+        mask: Callable[[Feature, str], Feature] | None = None,
+    ) -> None:
+        self.mask = mask
         self.features = {
             task: [feature for portion in portions for feature in portion.features]
             for task, portions in tasks.items()
@@ -132,8 +143,11 @@ class TaskFeatures(Dataset[tuple[str, Feature]]):
         return sum(map(len, self.features.values()))
 
     def __getitem__(self, key: Any) -> tuple[str, Feature]:
-        task, index = key
-        return task, self.features[task][index]
+        task, index, epoch = key
+        feature = self.features[task][index]
+        if feature.target is None and self.mask is not None:
+            feature = self.mask(feature, f"{epoch}/{task}/{index}")
+        return task, feature
 
 
 def collate(items: Sequence[tuple[str, Feature]], *, pad_id: int, budget: int) -> dict[str, Any]:

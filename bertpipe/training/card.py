@@ -30,7 +30,7 @@ def write_card(
         "Recipe": [*fenced([command]), "", *recipe_table(settings, task, card, trained)],
         "Training": training_lines(trained),
         "Scores": list(score_table(trained.scores[task.name])),
-        "Check the scores": fenced(evaluate_commands(folder, settings, task)),
+        "Check the scores": fenced(evaluate_commands(folder, settings, task, command)),
         "Limits": items(card.get("limits", ("Not stated.",))),
     }
     text = [f"# {card.get('title', folder.name)}", ""]
@@ -111,8 +111,16 @@ def training_lines(trained: "Trained") -> list[str]:
     ]
 
 
-def evaluate_commands(folder: Path, settings: TrainSettings, task: TaskSettings) -> list[str]:
-    """Return the command that scores the model on each dev file."""
+def evaluate_commands(
+    folder: Path, settings: TrainSettings, task: TaskSettings, command: str
+) -> list[str]:
+    """Return the command that scores the model on each dev file.
+
+    command: that of the training; what has no labels is scored by its recipe.
+    """
+    if task.kind in ("masked_language_model", "next_sentence"):
+        recipe = command.removeprefix("bertpipe train ")
+        return [f"bertpipe evaluate {shown(folder, settings)} --recipe {recipe}"]
     rename = [part for pair in task.rename.items() for part in ("--rename", "=".join(pair))]
     commands = []
     for source in task.dev.values():

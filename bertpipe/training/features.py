@@ -20,9 +20,12 @@ MAX_QUESTION_TOKENS = 64
 class Feature:
     """One window.
 
-    `target` is a label id (classes), label ids per token (words) or the first and last token of
-    the answer (0, 0 for none). `positions` says for each token which word it starts (-1: none),
-    or which characters of the context it covers (None: not of the context).
+    `target` is a label id (classes), a number for each label, 1.0 where it holds (multi label),
+    label ids per token (words), token ids per token (masks), the first and last token of the answer
+    (0, 0 for none), or None before tokens are masked.
+
+    `positions` says for each token which word it starts (-1: none), or which characters of the
+    context it covers (None: not of the context).
     """
 
     ids: list[int]
@@ -80,8 +83,20 @@ class Encoder:
             features.append(_feature(found, row, target, record, starts))
         return features
 
-    def texts(self, records: list[Labelled], labels: dict[str, int]) -> list[Feature]:
-        """Cut texts; every window has the class of its text.
+    def plain(self, texts: list[str]) -> list[Feature]:
+        """Cut texts that have no labels; a window of special tokens alone is left out."""
+        found = self.windows(texts)
+        n_special = self.tokenizer.num_special_tokens_to_add()
+        return [
+            _feature(found, row, None, record, ())
+            for row, record in enumerate(found["overflow_to_sample_mapping"])
+            if len(found["input_ids"][row]) > n_special
+        ]
+
+    def texts(
+        self, records: list[Labelled], labels: dict[str, int], *, multi_label: bool = False
+    ) -> list[Feature]:
+        """Cut texts; every window has the classes of its text.
 
         Of a pair only the first text is cut into windows, each before the whole second.
         """
@@ -89,8 +104,14 @@ class Encoder:
         if records[0].pair is not None:
             texts.append(self.clipped([str(record.pair) for record in records]))
         found = self.windows(*texts, cut="only_first" if len(texts) > 1 else "longest_first")
+        targets: list[Any] = [
+            [float(label in record.labels) for label in labels]
+            if multi_label
+            else labels[record.label]
+            for record in records
+        ]
         return [
-            _feature(found, row, labels[records[record].label], record, ())
+            _feature(found, row, targets[record], record, ())
             for row, record in enumerate(found["overflow_to_sample_mapping"])
         ]
 

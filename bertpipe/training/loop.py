@@ -118,7 +118,8 @@ def build_trunk(
         name: build_model(task, bases[name], config=dropout_settings(bases[name], settings))
         for name, task in tasks.items()
     }
-    trunk = Trunk(models)
+    masked = [name for name, task in tasks.items() if task.is_masked]
+    trunk = Trunk(models, masked=masked)
     for model in models.values():
         freeze(model, settings.freeze_layers)
     return trunk

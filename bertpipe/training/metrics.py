@@ -4,6 +4,10 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -24,6 +28,16 @@ def class_scores(gold: Sequence[str], found: Sequence[str]) -> dict[str, float]:
     return {
         "accuracy": float(accuracy_score(gold, found)),
         "macro_f1": float(f1_score(gold, found, average="macro")),
+    }
+
+
+def set_scores(gold: "np.ndarray", found: "np.ndarray") -> dict[str, float]:
+    """Return F1 over all labels and as the mean of the labels, of bools [texts, labels]."""
+    from sklearn.metrics import f1_score
+
+    return {
+        f"{average}_f1": float(f1_score(gold, found, average=average, zero_division=0))
+        for average in ("micro", "macro")
     }
 
 

@@ -94,10 +94,10 @@ def _describe(settings: TrainSettings, trained: "Trained", *, command: str, repo
 
 
 def _write_curves(folder: Path, task: TaskSettings, trained: "Trained") -> None:
-    from bertpipe.training.scoring import MAIN_METRIC
+    from bertpipe.training.scoring import main_metric
 
     rows = curves.rows_of(trained.history, task.name, trained.scores[task.name])
     curves.write_table(folder / curves.TABLE, rows)
     curves.write_picture(
-        folder / curves.PICTURE, rows, figure=MAIN_METRIC[task.kind], best_step=trained.best_step
+        folder / curves.PICTURE, rows, figure=main_metric(task), best_step=trained.best_step
     )

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bertpipe.training.batches import inputs, plan
 from bertpipe.training.features import Feature
-from bertpipe.training.metrics import answer_scores, class_scores, entity_scores
+from bertpipe.training.masking import predict_hidden
+from bertpipe.training.metrics import answer_scores, class_scores, entity_scores, set_scores
+from bertpipe.training.settings import TaskSettings
 from bertpipe.training.tasks import Dev, Task
 
 if TYPE_CHECKING:
@@ -18,30 +21,47 @@ MAIN_METRIC = {
     "token_classification": "f1",
     "text_classification": "accuracy",
     "question_answering": "f1",
+    "masked_language_model": "accuracy",
+    "next_sentence": "accuracy",
 }
 MAX_ANSWER_TOKENS = 30
+Scorer = Callable[[Dev, list[Any], Mapping[int, str]], dict[str, float]]
+
+
+def main_metric(task: TaskSettings) -> str:
+    """Return the figure by which a task chooses its best weights."""
+    return "micro_f1" if task.multi_label else MAIN_METRIC[task.kind]
 
 
 def score(
     task: Task, model: "PreTrainedModel", *, budget: int, bf16: bool
 ) -> dict[str, dict[str, float]]:
     """Return the figures of `model` by dev file."""
-    scorers = {
+    scorers: dict[str, Scorer] = {
         "token_classification": score_words,
         "text_classification": score_texts,
         "question_answering": score_questions,
+        "masked_language_model": score_masks,
+        "next_sentence": score_texts,
     }
-    scorer: Callable[[Dev, list[Any], Mapping[int, str]], dict[str, float]]
     scorer = scorers[task.settings.kind]
-    id2label: Any = model.config.id2label
+    if task.settings.multi_label:
+        scorer = partial(score_sets, threshold=task.settings.threshold)
+    predicting = predict_hidden if task.is_masked else predict
+    # A next-sentence head takes no labels, so its config may not know ours.
+    id2label: Any = dict(enumerate(task.labels)) or model.config.id2label
     return {
-        name: scorer(dev, predict(model, dev.features, budget=budget, bf16=bf16), id2label)
+        name: scorer(dev, predicting(model, dev.features, budget=budget, bf16=bf16), id2label)
         for name, dev in task.dev.items()
     }
 
 
 def predict(
-    model: "PreTrainedModel", features: Sequence[Feature], *, budget: int, bf16: bool
+    model: "PreTrainedModel",
+    features: Sequence[Feature],
+    *,
+    budget: int,
+    bf16: bool,
 ) -> list[Any]:
     """Return the scores of each window in order: [labels], [tokens, labels] or [tokens, 2]."""
     import torch
@@ -91,6 +111,24 @@ def score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dic
         windows[feature.record].append(exponents / exponents.sum())
     found = [id2label[int(np.mean(windows[i], axis=0).argmax())] for i in range(len(dev.records))]
     return class_scores([record.label for record in dev.records], found)
+
+
+def score_sets(
+    dev: Dev, scores: list[Any], id2label: Mapping[int, str], *, threshold: float
+) -> dict[str, float]:
+    """Give each text the labels whose mean probability over its windows reaches the threshold."""
+    windows: dict[int, list[Any]] = defaultdict(list)
+    for feature, logits in zip(dev.features, scores, strict=True):
+        windows[feature.record].append(1 / (1 + np.exp(-logits)))
+    means = np.array([np.mean(windows[i], axis=0) for i in range(len(dev.records))])
+    gold = [[label in record.labels for label in id2label.values()] for record in dev.records]
+    return set_scores(np.array(gold), means >= threshold)
+
+
+def score_masks(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
+    """Return the share of hidden tokens that were found, and the perplexity."""
+    losses, are_found = np.concatenate(scores).T
+    return {"accuracy": float(are_found.mean()), "perplexity": float(np.exp(losses.mean()))}
 
 
 def score_questions(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:

@@ -1,15 +1,17 @@
 """A task while it is trained: its labels, windows, model and scores."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertpipe.errors import CorpusError
+from bertpipe.errors import CorpusError, ModelError
+from bertpipe.training import neighbours
 from bertpipe.training.base import quiet
 from bertpipe.training.batches import Portion
 from bertpipe.training.features import Encoder, Feature, one_window_each
+from bertpipe.training.masking import Masker
 from bertpipe.training.settings import Source, TaskSettings
 from bertpipe.training.sources import (
     Labelled,
@@ -18,6 +20,7 @@ from bertpipe.training.sources import (
     read_entities,
     read_squad,
     read_table,
+    read_texts,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +30,10 @@ AUTO_CLASSES = {
     "token_classification": "AutoModelForTokenClassification",
     "text_classification": "AutoModelForSequenceClassification",
     "question_answering": "AutoModelForQuestionAnswering",
+    "masked_language_model": "AutoModelForMaskedLM",
+    "next_sentence": "AutoModelForNextSentencePrediction",
 }
+DEV_SEED = 0  # masks of dev files are the same for every training and afterwards
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Dev:
 
 @dataclass(frozen=True)
 class Task:
-    """One head's labels (sorted; none for QA) and data."""
+    """One head's labels (sorted; none for QA and masks) and data."""
 
     settings: TaskSettings
     labels: tuple[str, ...]
@@ -53,11 +59,16 @@ class Task:
         """Return the task's name in the recipe."""
         return self.settings.name
 
+    @property
+    def is_masked(self) -> bool:
+        """Tell whether tokens are to be hidden from it and found again."""
+        return self.settings.kind == "masked_language_model"
+
 
 def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, seed: int) -> Task:
     """Read a task's files, find its labels and cut its windows."""
     records = {name: read_records(settings, source) for name, source in settings.train.items()}
-    labels = find_labels([record for part in records.values() for record in part])
+    labels = find_labels(settings, [record for part in records.values() for record in part])
     cut = Cutter(settings, tokenizer, labels)
     train = [
         Portion(
@@ -90,10 +101,12 @@ class Cutter:
         encoder = Encoder(self.tokenizer, max_length, self.settings.stride)
         if self.settings.kind == "question_answering":
             return encoder.questions(records)
+        if self.settings.kind == "masked_language_model":
+            return encoder.plain(records)
         ids = {label: i for i, label in enumerate(self.labels)}
         if self.settings.kind == "token_classification":
             return encoder.sentences(records, ids)
-        return encoder.texts(records, ids)
+        return encoder.texts(records, ids, multi_label=self.settings.multi_label)
 
     def for_training(self, source: Source, records: list[Any], *, seed: int) -> list[Feature]:
         """Cut training records; a question keeps one window."""
@@ -107,22 +120,52 @@ class Cutter:
         found = {}
         for name, source in self.settings.dev.items():
             records = read_records(self.settings, source)
-            if unknown := set(find_labels(records)) - set(self.labels):
-                raise CorpusError(
-                    f"{source.path} has the label {min(unknown)!r}, which the training files of "
-                    f"{self.settings.name} lack: correct or rename it."
-                )
-            found[name] = Dev(records, self.windows(source, records))
+            self._check_labels(records)
+            features = self.windows(source, records)
+            if self.settings.kind == "masked_language_model":
+                mask = Masker(self.tokenizer, seed=DEV_SEED)
+                features = [mask(feature, str(i)) for i, feature in enumerate(features)]
+            found[name] = Dev(records, features)
         return found
 
+    def _check_labels(self, records: list[Any]) -> None:
+        for record in records:
+            for label in labels_of(record):
+                if label not in self.labels:
+                    raise CorpusError(
+                        f"{record.place} has the label {label!r}, which the training files of "
+                        f"{self.settings.name} lack: correct or rename it."
+                    )
 
-def find_labels(records: list[Any]) -> tuple[str, ...]:
-    """Return the labels that occur, sorted; questions have none."""
-    if isinstance(records[0], Sentence):
-        return tuple(sorted({tag for record in records for tag in record.tags}))
-    if isinstance(records[0], Labelled):
-        return tuple(sorted({label for record in records for label in record.labels}))
-    return ()
+
+def find_labels(settings: TaskSettings, records: list[Any]) -> tuple[str, ...]:
+    """Return the labels that occur, sorted; questions and plain texts have none.
+
+    Raises:
+        CorpusError: There is nothing to tell apart, or pairs of sentences have unknown labels.
+    """
+    found = tuple(sorted({label for record in records for label in labels_of(record)}))
+    if settings.kind == "next_sentence":
+        if set(found) <= set(neighbours.LABELS):
+            return neighbours.LABELS
+        raise CorpusError(
+            f"The pairs of {settings.name} have the labels {', '.join(found)[:80]}; name them "
+            f"{' and '.join(neighbours.LABELS)} in [tasks.{settings.name}.rename]."
+        )
+    is_classified = settings.kind in ("token_classification", "text_classification")
+    if is_classified and len(found) < (1 if settings.multi_label else 2):
+        raise CorpusError(
+            f"The training files of {settings.name} have only the label "
+            f"{', '.join(found) or 'none'!r}, so there is nothing to tell apart; add others."
+        )
+    return found
+
+
+def labels_of(record: Any) -> Sequence[str]:
+    """Return the labels that a record has."""
+    if isinstance(record, Sentence):
+        return record.tags
+    return record.labels if isinstance(record, Labelled) else ()
 
 
 def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTrainedModel":
@@ -135,16 +178,25 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
             "id2label": dict(enumerate(task.labels)),
             "label2id": {label: i for i, label in enumerate(task.labels)},
         }
+    if task.settings.kind == "text_classification":
+        problem = "multi_label" if task.settings.multi_label else "single_label"
+        config = {**config, "problem_type": f"{problem}_classification"}
     auto = getattr(transformers, AUTO_CLASSES[task.settings.kind])
-    with quiet():
-        model = auto.from_pretrained(
-            base,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            **config,
-        )
+    try:
+        with quiet():
+            model = auto.from_pretrained(
+                base,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                **config,
+            )
+    except ValueError as error:  # such as: this architecture has no head of the kind
+        reason = " ".join(str(error).split(". ")[0].split())
+        raise ModelError(
+            f"The base {base} cannot be opened for {task.settings.kind}: {reason[:160]}."
+        ) from error
     return model.float()
 
 
@@ -155,6 +207,12 @@ def read_records(settings: TaskSettings, source: Source) -> list[Any]:
     if settings.kind == "token_classification":
         sentences = read_entities(source)
         return join_sentences(sentences, max_words=source.join_words or 0)
+    if settings.kind == "masked_language_model":
+        return read_texts(source)
+    if settings.kind == "next_sentence" and source.pair_field is None:
+        if pairs := neighbours.pair_neighbours(read_texts(source)):
+            return pairs
+        raise CorpusError(f"{source.path} has no text of two sentences; give longer texts.")
     return [
         dataclasses.replace(
             record, labels=tuple(settings.rename.get(label, label) for label in record.labels)

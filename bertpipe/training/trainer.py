@@ -24,7 +24,8 @@ from bertpipe.training.base import plain, quiet
 from bertpipe.training.batches import TaskBatches, TaskFeatures, collate
 from bertpipe.training.callbacks import SCORE, Keeper, Moment, Patience, Watch
 from bertpipe.training.loss import amount, class_weights, loss_of
-from bertpipe.training.scoring import MAIN_METRIC, score
+from bertpipe.training.masking import Masker
+from bertpipe.training.scoring import main_metric, score
 from bertpipe.training.settings import LoopSettings, TrainSettings
 from bertpipe.training.tasks import Task
 from bertpipe.training.trunk import Trunk, n_parameters
@@ -80,7 +81,10 @@ class TaskTrainer(Trainer):
         self.trunk, self.tasks, self.task_tokenizer = trunk, tasks, tokenizer
         self.budget, self.smoothing = chosen.batch_tokens, loop.label_smoothing
         portions = {name: task.train for name, task in tasks.items()}
-        self.features = TaskFeatures(portions)
+        is_masked = any(task.is_masked for task in tasks.values())
+        self.features = TaskFeatures(
+            portions, mask=Masker(tokenizer, seed=loop.seed) if is_masked else None
+        )
         self.batches = TaskBatches(
             portions,
             size=loop.batch_size,
@@ -131,6 +135,8 @@ class TaskTrainer(Trainer):
         amounts = [amount(piece, weights=weights) for piece in pieces]
         total = torch.zeros((), device=self.args.device)
         for piece, own in zip(pieces, amounts, strict=True):
+            if not own:
+                continue  # a mean over nothing is no number
             with self.compute_loss_context_manager():
                 output = model(task=task, **piece)
                 mean = loss_of(output, piece, weights=weights, smoothing=smoothing)
@@ -220,7 +226,7 @@ def score_all(trunk: Trunk, tasks: Mapping[str, Task], *, budget: int, bf16: boo
 def mean_score(scores: Scores, tasks: Mapping[str, Task]) -> float:
     """Average the main figure over the dev files of a task, then over the tasks."""
     means = [
-        sum(figures[MAIN_METRIC[task.settings.kind]] for figures in scores[name].values())
+        sum(figures[main_metric(task.settings)] for figures in scores[name].values())
         / len(scores[name])
         for name, task in tasks.items()
         if scores[name]

@@ -1,31 +1,42 @@
 """One encoder under several heads, and how much of it learns."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
 from bertpipe.errors import ConfigError
+from bertpipe.training.masking import hidden_output
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 class Trunk(nn.Module):
-    """Whole models by task name, all standing on the first one's embeddings and layers."""
+    """Whole models by task name, all standing on the first one's embeddings and layers.
+
+    masked: the tasks whose models are masked language models.
+    """
 
     accepts_loss_kwargs = False  # the loss is the mean of a batch
 
-    def __init__(self, models: Mapping[str, "PreTrainedModel"]) -> None:
+    def __init__(
+        self, models: Mapping[str, "PreTrainedModel"], *, masked: Collection[str] = ()
+    ) -> None:
         super().__init__()
+        self.masked = masked
         self.models = nn.ModuleDict(models)
         first, *others = models.values()
         for model in others:
             share_encoder(first.base_model, model.base_model)
+            model.tie_weights()  # a language model's head stands on the embeddings
 
     def forward(self, task: str, **inputs: Any) -> Any:
         """Run one task's batch; the output has its loss."""
-        return self.models[task](**inputs)
+        model: Any = self.models[task]
+        if task in self.masked:
+            return hidden_output(model, **inputs)
+        return model(**inputs)
 
 
 def share_encoder(source: nn.Module, target: nn.Module) -> None:

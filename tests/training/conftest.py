@@ -86,7 +86,30 @@ def squad(tmp_path) -> Path:
 
 
 @pytest.fixture
-def recipe(tmp_path, base, conll, reviews, squad):
+def tagged_reviews(tmp_path) -> Path:
+    """Texts with any number of labels."""
+    path = tmp_path / "tagged.jsonl"
+    rows = {"a good film": ["film", "good"], "bad plot": ["plot"], "good plot": ["good", "plot"]}
+    rows |= {"the bad film": ["film"], "what is the .": []}
+    lines = [json.dumps({"sentence": text, "label": labels}) for text, labels in rows.items()]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def stories(tmp_path) -> Path:
+    path = tmp_path / "stories.jsonl"
+    texts = [
+        "Anna visits Paris. The film is good. Who works at Acme?",
+        "Acme lives in the plot. What does Anna visit? A bad film.",
+        "Where is Paris? Paris is in the film. Anna works.",
+    ]
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    return path
+
+
+@pytest.fixture
+def recipe(tmp_path, base, conll, reviews, squad, tagged_reviews, stories):
     """A function that writes the recipe of the named tasks and returns its settings."""
     from bertpipe.training.settings import read_settings
 
@@ -94,6 +117,9 @@ def recipe(tmp_path, base, conll, reviews, squad):
         "ner": ("token_classification", conll, ""),
         "sentiment": ("text_classification", reviews, 'text_field = "sentence"'),
         "qa": ("question_answering", squad, ""),
+        "tags": ("text_classification", tagged_reviews, 'text_field = "sentence"'),
+        "masks": ("masked_language_model", stories, ""),
+        "next": ("next_sentence", stories, ""),
     }
 
     def write(*names: str, **overrides):
@@ -103,6 +129,7 @@ def recipe(tmp_path, base, conll, reviews, squad):
         for name in names:
             kind, path, more = blocks[name]
             lines += [f"[tasks.{name}]", f'kind = "{kind}"', "max_length = 32", "stride = 8"]
+            lines += ["multi_label = true"] if name == "tags" else []
             for part in ("train", "dev"):
                 lines += [f"[tasks.{name}.{part}]", f"[tasks.{name}.{part}.file]"]
                 lines += [f'path = "{path}"', more]

@@ -65,8 +65,8 @@ def test_a_batch_has_at_most_as_many_windows_as_asked():
 def test_a_batch_is_of_one_task_and_all_windows_come():
     batches = list(sampler())
     assert len(batches) == len(sampler())
-    assert all(len({task for task, _ in batch}) == 1 for batch in batches)
-    flat = [item for batch in batches for item in batch]
+    assert all(len({task for task, _, _ in batch}) == 1 for batch in batches)
+    flat = [(task, window) for batch in batches for task, window, _ in batch]
     assert {item for item in flat if item[0] == "a"} == {("a", i) for i in range(5)}
     assert flat.count(("b", 0)) >= 2
 

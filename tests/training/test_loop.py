@@ -8,8 +8,6 @@ import torch
 from safetensors.torch import load_file
 
 from bertpipe.errors import ConfigError, CorpusError, ModelError
-from bertpipe.evaluation.evaluate import Options
-from bertpipe.evaluation.recipe import evaluate_recipe
 from bertpipe.training.base import load_tokenizer, resolve_base, task_base
 from bertpipe.training.card import put_scores
 from bertpipe.training.loop import build_trunk, train
@@ -19,21 +17,10 @@ from bertpipe.training.tasks import load_task
 from bertpipe.training.trunk import encoder_layers, n_parameters
 
 pytestmark = pytest.mark.filterwarnings("default")
-MAIN = {"ner": "f1", "sentiment": "accuracy", "qa": "f1"}
 
 
 def weights(folder):
     return load_file(folder / "model.safetensors")
-
-
-@pytest.mark.parametrize("name", ["ner", "sentiment", "qa"])
-def test_every_task_learns_its_few_examples_by_heart(recipe, name):
-    settings = recipe(name, **{"training.epochs": 60, "training.evaluations": 1})
-    settings.output.mkdir()
-    trained = train(settings)
-    assert trained.scores[name]["file"][MAIN[name]] == 1.0
-    (found,) = evaluate_recipe(str(settings.output), settings, Options())
-    assert found.scores.figures[MAIN[name]] == 1.0
 
 
 def test_what_was_learned_is_found_by_a_spacy_pipeline(recipe):
@@ -121,7 +108,7 @@ def test_labels_are_sorted_and_stored(recipe):
 def test_a_label_that_training_never_saw_is_refused(recipe, tmp_path):
     other = tmp_path / "other.conll"
     other.write_text("Anna B-NAME\n")
-    with pytest.raises(CorpusError, match=r"other\.conll has the label 'B-NAME'"):
+    with pytest.raises(CorpusError, match=r"other\.conll line 1 has the label 'B-NAME'"):
         train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
 
 
