@@ -27,7 +27,15 @@ from bertpipe import (
     span_lists,
     to_classes,
 )
-from bertpipe_zero_shot.compare import cosines, entailments, softmax, vector_request
+from bertpipe_zero_shot.compare import (
+    Scored,
+    entailments,
+    own_cosines,
+    own_request,
+    shared_cosines,
+    shared_request,
+    softmax,
+)
 from bertpipe_zero_shot.heads import EntailmentHead, VectorHead
 from bertpipe_zero_shot.hypotheses import Asked, Template, ask_all, ask_own
 from bertpipe_zero_shot.sentences import SentencesAsked, ask_sentences
@@ -123,14 +131,22 @@ class BertZeroShot(BertAnnotator):
         return self._request(batch)
 
     def _request(self, batch: pa.RecordBatch) -> Request:
-        asked = self._asked(batch)
+        texts = batch["text"]
         if self.method == "embedding":
-            return vector_request(batch["text"], asked)
-        return pair_request(batch["text"], asked.pairs, asked.row, text_first=True)
+            if self.label_field is None:
+                return shared_request(texts, self.hypotheses)
+            return own_request(texts, self._asked(batch))
+        asked = self._asked(batch)
+        return pair_request(texts, asked.pairs, asked.row, text_first=True)
+
+    @property
+    def hypotheses(self) -> pa.Array:
+        """Return the sentences about the labels that are the same for every text."""
+        return pa.array([self.template.fill(label) for label in self.candidates], pa.string())
 
     def _asked(self, batch: pa.RecordBatch) -> Asked:
         if self.label_field is None:
-            return ask_all(self.candidates, self.template, batch.num_rows)
+            return ask_all(self.hypotheses, batch.num_rows)
         if self.label_field not in batch.schema.names:
             raise ConfigError(
                 f"Component {self.name!r}: label_field {self.label_field!r} is no column; there "
@@ -145,18 +161,25 @@ class BertZeroShot(BertAnnotator):
         return self._classes(values, request)
 
     def _classes(self, values: pa.Array, request: Request) -> pa.Array:
-        compare = cosines if self.method == "embedding" else entailments
-        sentences, scores, counts = compare(values, request)
-        labels = pa.array(
-            [self.template.label(text) for text in sentences.to_pylist()], pa.string()
-        )
+        if self.method == "entailment":
+            blocks = entailments(values, request)
+        elif self.label_field is None:
+            blocks = shared_cosines(values, request, self.hypotheses)
+        else:
+            blocks = own_cosines(values, request)
+        found = [self._to_classes(each) for each in blocks]
+        return pa.concat_arrays([pa.nulls(0, CLASSIFICATION_TYPE), *found])
+
+    def _to_classes(self, scored: Scored) -> pa.Array:
+        known = pa.array([self.template.label(text) for text in scored.sentences], pa.string())
+        labels, scores = known.take(pa.array(scored.index)), scored.scores
         if not self.multi_label:
             sharpness = SHARPNESS if self.method == "embedding" else 1.0
-            scores = softmax(scores * np.float32(sharpness), counts)
+            scores = softmax(scores * np.float32(sharpness), scored.counts)
         elif self.method == "entailment":
             scores = np.exp(-np.logaddexp(0, -scores))
         threshold = self.threshold if self.multi_label else None
-        return to_classes(labels, scores, counts, top_k=self.top_k, threshold=threshold)
+        return to_classes(labels, scores, scored.counts, top_k=self.top_k, threshold=threshold)
 
     def labels_of(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels that are asked of every text."""

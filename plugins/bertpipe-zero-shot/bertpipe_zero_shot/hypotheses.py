@@ -49,11 +49,10 @@ class Asked:
         return pa.DictionaryArray.from_arrays(index, self.hypotheses)
 
 
-def ask_all(labels: list[str], template: Template, n_rows: int) -> Asked:
-    """Ask all labels of every row."""
-    sentences = pa.array([template.fill(label) for label in labels], pa.string())
-    index = np.tile(np.arange(len(labels)), n_rows)
-    return Asked(sentences, index, np.repeat(np.arange(n_rows), len(labels)))
+def ask_all(sentences: pa.Array, n_rows: int) -> Asked:
+    """Ask all sentences of every row."""
+    index = np.tile(np.arange(len(sentences)), n_rows)
+    return Asked(sentences, index, np.repeat(np.arange(n_rows), len(sentences)))
 
 
 def ask_own(column: pa.Array, template: Template, *, field: str) -> Asked:

@@ -133,6 +133,28 @@ def test_vectors_are_compared_by_their_cosine(models):
 
 
 @pytest.mark.parametrize("method", ["entailment", "embedding"])
+def test_scores_are_held_in_blocks(models, method, monkeypatch):
+    model = models(*NLI) if method == "entailment" else models()
+    settings: Any = {"method": method, "model": model, "encoder": ENCODER}
+    annotator = BertZeroShot(labels=LABELS, **settings)
+    own = BertZeroShot(label_field="labels", **settings)
+    texts = [*READABLE, "", None, "In Berlin."]
+    column = pa.array([LABELS[: i % 4] for i in range(len(texts))], pa.list_(pa.string()))
+    expected = classify(annotator, texts), classify(own, texts, labels=column)
+    monkeypatch.setattr("bertpipe_zero_shot.compare.BLOCK", 7)
+    assert same(classify(annotator, texts), expected[0])
+    assert same(classify(own, texts, labels=column), expected[1])
+
+
+def test_vectors_are_read_once_however_many_labels_there_are(models):
+    labels = [f"topic {i}" for i in range(3000)]
+    annotator = BertZeroShot(model=models(), encoder=ENCODER, labels=labels, method="embedding")
+    found = classify(annotator, READABLE)
+    assert annotator.own_pass.counts["windows"] == len(set(READABLE)) + len(labels)
+    assert all(len(value["scores"]) == 20 for value in found)
+
+
+@pytest.mark.parametrize("method", ["entailment", "embedding"])
 def test_a_long_text_goes_through_windows(models, method):
     model = models(*NLI) if method == "entailment" else models()
     settings: Any = {"method": method, "model": model, "encoder": ENCODER, "labels": LABELS}
