@@ -29,6 +29,7 @@ from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
 from bertpipe.records import (
     CLASSIFICATION_TYPE,
+    CLASSIFIED_SPANS_TYPE,
     NER_TYPE,
     QA_TYPE,
     SENTENCES_TYPE,
@@ -113,7 +114,8 @@ def _short(factory: str) -> str:
 
 def _listed(component: Component, points: Mapping[str, EntryPoint]) -> Listed:
     if component.factory in BUILT_IN:
-        kind = str(BUILT_IN_TYPES[component.factory])
+        per_sentence = component.settings.get("per") == "sentence"
+        kind = str(CLASSIFIED_SPANS_TYPE if per_sentence else BUILT_IN_TYPES[component.factory])
         listed = Listed(component.name, component.factory, "bertpipe", __version__, type=kind)
         return _with_model(listed, component.settings)
     if component.factory == FACTORY:

@@ -207,7 +207,10 @@ def _choose(chosen: Iterable[str], blocks: Mapping[str, Tree]) -> dict[str, Tree
     for each in chosen:
         name, _, source = _named(each).partition("=")
         if not re.fullmatch(r"[^\W_][\w-]*", name):
-            raise ConfigError(f"{name!r} cannot name a component; use letters, digits, _ and -.")
+            cure = "use letters, digits, _ and -"
+            if source.startswith(SPACY):
+                cure += f", as in my_name={source}"
+            raise ConfigError(f"{name!r} cannot name a component; {cure}.")
         if name in found:
             raise ConfigError(f"Component {name!r} is chosen twice; name one anew: NEW={name}.")
         source = source or name

@@ -9,6 +9,7 @@ import pytest
 
 from bertpipe.annotators.plugins import BUILT_IN
 from bertpipe.components import BUILT_IN_TYPES, list_components
+from bertpipe.records import CLASSIFIED_SPANS_TYPE, SENTENCES_TYPE
 
 
 @pytest.mark.parametrize("factory", BUILT_IN)
@@ -47,6 +48,28 @@ def test_blocks_of_a_file_are_listed_after_the_default_ones(tmp_path):
     path.write_text('[components]\n[components.topic]\nfactory = "bert_classifier"\n')
     names = [each.name for each in list_components(path)]
     assert names[:4] == ["ner", "sentiment", "qa", "topic"]
+
+
+def test_a_classifier_of_sentences_and_a_component_of_spacy_have_the_types_that_they_are_set_to():
+    settings = {"components.sentiment.per": "sentence"}
+    listed = {each.name: each for each in list_components(overrides=settings)}
+    assert listed["sentiment"].type == str(CLASSIFIED_SPANS_TYPE)
+    assert listed["sentencizer"].type == str(SENTENCES_TYPE)
+
+
+def test_pipelines_and_components_of_spacy_can_be_blocks(tmp_path):
+    path = tmp_path / "mine.cfg"
+    blocks = {
+        "sm": 'factory = "spacy"\nmodel = "nothing_here"',
+        "s": 'factory = "sentencizer"\ncolumns = ["sents", "tokens"]',
+        "t": 'factory = "token_splitter"',
+    }
+    text = "\n".join(f"[components.{name}]\n{block}\n" for name, block in blocks.items())
+    path.write_text(f"[components]\n{text}")
+    listed = {each.name: each for each in list_components(path)}
+    assert str(listed["sm"].problem).startswith("Pipeline 'nothing_here' is neither a folder nor")
+    assert str(listed["s"].type).startswith("struct<sents: list<element: struct<start: int32")
+    assert (listed["t"].package, listed["t"].type, listed["t"].problem) == ("spacy", None, None)
 
 
 def test_a_block_of_an_unknown_factory_has_a_problem(tmp_path):

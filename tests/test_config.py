@@ -208,3 +208,13 @@ JSON = st.recursive(
 def test_a_config_survives_json(settings: dict[str, Any], keep: tuple[str, ...] | None):
     config = RunConfig((Component("a", "b", settings),), EncoderSettings(stride=3), keep=keep)
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_pipeline_of_spacy_is_a_component_called_like_the_end_of_its_path():
+    names = ["spacy:en_some_sm", "mine=spacy:./a/b", "spacy:./c/d"]
+    found = load_config(None, names).components
+    assert [each.name for each in found] == ["en_some_sm", "mine", "d"]
+    assert {each.factory for each in found} == {"spacy"}
+    assert found[1].settings == {"model": "./a/b"}
+    with pytest.raises(ConfigError, match=r"'a.b' cannot name .* as in my_name=spacy:x/a.b"):
+        load_config(None, ["spacy:x/a.b"])

@@ -14,9 +14,9 @@ from bertpipe.annotator import Annotator, origin
 from bertpipe.annotators.code import import_code
 from bertpipe.annotators.plugins import BUILT_IN, blank, load_plugin, plugin_points, refuse_clash
 from bertpipe.annotators.spacy_component import from_component
-from bertpipe.annotators.spacy_folder import FACTORY
+from bertpipe.annotators.spacy_folder import FACTORY, installed_pipelines
 from bertpipe.annotators.spacy_pipeline import SpacyPipeline, open_pipeline
-from bertpipe.config import UPSTREAM, Component, EncoderSettings, RunConfig, default_tree
+from bertpipe.config import SPACY, UPSTREAM, Component, EncoderSettings, RunConfig, default_tree
 from bertpipe.errors import BertpipeError, ConfigError
 from bertpipe.settings import check_names, check_types, unknown
 
@@ -81,7 +81,8 @@ def _create_through_spacy(component: Component, encoder: EncoderSettings) -> Ann
         load_plugin(points[component.factory])
     nlp = blank()
     if not nlp.has_factory(component.factory):
-        known = {*default_tree()["components"], *BUILT_IN, *points}
+        pipelines = {f"{SPACY}{name}" for name in installed_pipelines()}
+        known = {*default_tree()["components"], *BUILT_IN, *points, *pipelines}
         raise unknown("bertpipe", "component or factory", component.factory, known)
     parameters = _parameters(_factory_function(nlp, component.factory))
     made = _add_pipe(nlp, component, parameters, encoder)
