@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -115,11 +115,16 @@ def _mistakes(scores: Scores, n_shown: int) -> Iterator[str]:
     for kind, n_found in scores.n_mistakes.items():
         shown = [each for each in scores.mistakes if each.kind == kind][:n_shown]
         yield ""
-        yield f"{kind}: {n_found:,}" + (
-            ", the worst:" if len(shown) < n_found else ":" if shown else ""
-        )
+        yield f"{kind}: {n_found:,}{_of_these(shown, n_found)}"
         for mistake in shown:
             yield from _mistake(mistake)
+
+
+def _of_these(shown: Sequence[Mistake], n_found: int) -> str:
+    """Return how the line goes on above the mistakes that are shown; what has no score is first."""
+    if not shown or len(shown) == n_found:
+        return ":" if shown else ""
+    return ", the first:" if shown[0].score is None else ", the worst:"
 
 
 def _mistake(mistake: Mistake) -> Iterator[str]:

@@ -24,6 +24,7 @@ from bertpipe.evaluation.predict import (
     task_of,
 )
 from bertpipe.evaluation.scores import Scorer, Scores
+from bertpipe.records import BOOKKEEPING
 from bertpipe.training.settings import Kind, Source, TaskSettings
 from bertpipe.training.tasks import read_records
 
@@ -93,6 +94,8 @@ def evaluate_model(
         ConfigError: A setting does not fit the task.
         ModelError: The model cannot be loaded, or is not for this task.
     """
+    if (Path(model) / BOOKKEEPING).is_dir():
+        raise ConfigError(f"{model} is the output of a run; give the labelled file with --gold.")
     config = config_of(model, offline=options.encoder.offline)
     kind = options.task or task_of(model, config)
     is_multi = kind == "text_classification" and is_multi_label(model, config, options)

@@ -53,7 +53,8 @@ def task_of(model: str, config: Mapping[str, Any]) -> Kind:
     said = ", ".join(names) or "nothing"
     raise ConfigError(
         f"Model {model!r} does not say for which of the tasks it is (its architectures: {said}); "
-        f"give --task {', --task '.join(FACTORIES)}."
+        f"give --task {', --task '.join(FACTORIES)}, or --recipe for a masked language model or "
+        "next sentences."
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import ConfigError
+from bertpipe.errors import ConfigError, ModelError
 from bertpipe.evaluation import language
 from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
 from bertpipe.training.card import put_scores
@@ -26,9 +26,8 @@ def evaluate_recipe(
 ) -> Iterator[Evaluation]:
     """Yield the scores of a model, or of a trunk with a folder for each task, on each dev file."""
     for folder, task in task_models(model, settings, only).items():
-        own = settings.tasks[task]
-        for name, found in _evaluate_task(folder, own, options):
-            yield replace(found, data=name if len(settings.tasks) == 1 else f"{task} {name}")
+        for name, found in _evaluate_task(folder, settings.tasks[task], options):
+            yield replace(found, data=name)
 
 
 def _evaluate_task(
@@ -68,9 +67,12 @@ def write_cards(found: list[Evaluation]) -> list[Path]:
         own = each.scores.figures
         kept = {name: own[name] for name in CARD_FIGURES[each.kind] if name in own}
         figures.setdefault(each.model, {})[each.data] = kept
-    for model, scores in figures.items():
-        put_scores(Path(model), scores)
-    return [Path(model) / "README.md" for model in figures]
+    cards = [resolve(model, offline=True).path / "README.md" for model in figures]
+    for card, scores in zip(cards, figures.values(), strict=True):
+        if not card.is_file():
+            raise ModelError(f"There is no card {card}; leave out --card.")
+        put_scores(card.parent, scores)
+    return cards
 
 
 def _as_recipe(options: Options, task: TaskSettings, max_length: int | None) -> Options:

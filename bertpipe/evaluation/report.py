@@ -22,6 +22,8 @@ TITLES = {
     "token_classification": "Entities",
     "text_classification": "Classes",
     "question_answering": "Answers",
+    "masked_language_model": "Hidden tokens",
+    "next_sentence": "Pairs of sentences",
 }
 COLUMNS = {"n": "in the data", "f1": "F1", "roc_auc": "ROC-AUC"}
 

@@ -1,6 +1,7 @@
 """`bertpipe evaluate` on models, runs and recipes."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +184,13 @@ def test_spans_of_characters_are_scored_as_they_are(evaluate, models, tmp_path):
     assert {name: row["n"] for name, row in found["scores"]["rows"].items()} == {"LOC": 1, "PER": 1}
 
 
+def test_an_output_without_gold_is_named(call, data, tmp_path):
+    (tmp_path / "out/_bertpipe").mkdir(parents=True)
+    result = call("evaluate", tmp_path / "out", data["mood"])
+    assert result.exit_code == 2
+    assert "is the output of a run; give the labelled file with --gold" in result.output
+
+
 def test_a_recipe_says_how_its_dev_files_are_scored(call, evaluate, models, data, tmp_path):
     recipe = tmp_path / "recipe.cfg"
     lines = ["[paths]", "base = null", f'output = "{tmp_path / "out"}"', "[tasks]"]
@@ -199,3 +207,12 @@ def test_a_recipe_says_how_its_dev_files_are_scored(call, evaluate, models, data
     assert (found["settings"]["max_length"], found["settings"]["stride"]) == (32, 8)
     alone = evaluate(models["mood"], data["mood"], "--max-length", 32, "--stride", 8)
     assert found["scores"] == alone["scores"]
+    missing = call("evaluate", models["mood"], "--recipe", recipe, "--only", "mood", "--card")
+    assert missing.exit_code == 2
+    assert "There is no card" in missing.output
+    card = Path(models["mood"]) / "README.md"
+    card.write_text("# mood\n\n## Scores\n\n## Limits\nnone\n")
+    again = call("evaluate", models["mood"], "--recipe", recipe, "--only", "mood", "--card")
+    assert again.exit_code == 0
+    accuracy = alone["scores"]["figures"]["accuracy"]
+    assert f"| file | {accuracy:.4f} |" in card.read_text()

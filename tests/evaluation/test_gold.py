@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from bertpipe.errors import CorpusError
+from bertpipe.evaluation.gold import Classed, Marked, as_gold, batches, columns, marked_words
+from bertpipe.training.sources import Labelled, Sentence
+
+WORDS = ["New", "York", "and", "Rome"]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["B-LOC", "I-LOC", "O", "B-LOC"],
+        ["I-LOC", "I-LOC", "O", "I-LOC"],
+        ["B-LOC", "L-LOC", "O", "U-LOC"],
+        ["B-LOC", "E-LOC", "O", "S-LOC"],
+    ],
+)
+def test_every_scheme_of_tags_gives_the_same_entities(tags):
+    gold = marked_words(WORDS, tags, {"LOC": "place"})
+    assert gold.text == "New York and Rome"
+    assert gold.spans == {(0, 8, "place"), (13, 17, "place")}
+
+
+def test_words_of_a_known_text_keep_their_places():
+    sentence = Sentence(["Rome", "!"], ["B-LOC", "O"], 0, "", "«Rome»!", [(1, 5), (6, 7)])
+    gold = as_gold(sentence, {})
+    assert gold == Marked("«Rome»!", frozenset({(1, 5, "LOC")}))
+
+
+def test_labels_are_renamed():
+    assert as_gold(Labelled("x", ("1", "2")), {"1": "good"}) == Classed("x", ("good", "2"))
+
+
+def test_batches_hold_every_record_once(monkeypatch):
+    monkeypatch.setattr("bertpipe.evaluation.gold.BATCH_CHARS", 5)
+    records = [Classed("x" * n, ()) for n in (1, 9, 2, 2, 2, 0)]
+    assert [len(batch) for batch in batches(records)] == [2, 3, 1]
+
+
+def test_a_text_that_is_no_unicode_names_the_file():
+    with pytest.raises(CorpusError, match=r"x\.csv has a text with a lone surrogate.*'so '"):
+        columns([Classed("so \ud800", ())], Path("x.csv"))
