@@ -166,6 +166,7 @@ def load_tree(
     """Return the sections behind `load_config`, every setting of a built-in factory filled in."""
     file = read_cfg(path) if path else {}
     check_names(file, SECTIONS, f"The config {path}", "section")
+    check_names(file.get("run", ()), default_tree()["run"], "[run]", "setting")
     tree = merge(default_tree(), file)
     chosen = file.get("components", ()) if components is None else components
     tree["components"] = _choose(chosen, tree["components"])
@@ -173,6 +174,7 @@ def load_tree(
     check_names(changes, SECTIONS, "The config", "section")
     for name, section in changes.items():
         check_block(section, name)
+    check_names(changes.get("run", ()), default_tree()["run"], "[run]", "setting")
     check_names(changes.get("components", ()), tree["components"], "The run", "component")
     tree = interpolate(merge(tree, changes))
     blocks = tree["components"].items()
@@ -264,7 +266,6 @@ def _to_run_config(tree: Tree) -> RunConfig:
     for name in ("commit_every", "grace"):
         run[name] = to_seconds(run[name], f"[run] {name}")
     hints = {**get_type_hints(RunConfig), **get_type_hints(EncoderSettings)}
-    check_names(run, hints.keys() - {"components", "encoder", "upstream"}, "[run]", "setting")
     check_types(run, hints, "[run]")
     encoder = {name: run.pop(name) for name in ("offline", *ENCODER_OVERRIDES)}
     if run["keep"] is not None:

@@ -205,12 +205,11 @@ class LocalPool:
         self.send(0, start_message(replace(config, encoder=replace(config.encoder, device=device))))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Do what the message says, here and now: there is never anything left to stop."""
+        """Do what the message says, here and now: nothing is left undone, so to stop is to finish."""
         del worker
-        if message["type"] == "stop":
-            return
         arguments = dict(message)
-        handle = getattr(self._worker, arguments.pop("type"))
+        kind = arguments.pop("type")
+        handle = getattr(self._worker, "finish" if kind == "stop" else kind)
         handle(arguments, *([] if payload is None else [from_bytes(payload)]))
 
     def _answer(self, message: Message, payload: bytes | None = None) -> None:

@@ -8,6 +8,7 @@ from bertpipe.cli.overrides import split_overrides
 from bertpipe.errors import BertpipeError
 
 INTERRUPTED = 130
+TELL_ERROR = "bertpipe.tell_error"  # in the context's meta: how a command tells its errors
 
 
 class CommandGroup(click.Group):
@@ -23,8 +24,12 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BertpipeError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
+            ctx.meta.get(TELL_ERROR, _tell)(error)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             ctx.exit(INTERRUPTED)
+
+
+def _tell(error: BertpipeError) -> None:
+    click.secho(f"Error: {error}", fg="red", err=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bertpipe.cli.metrics import Metrics
 from bertpipe.cli.options import (
     code_option,
     component_options,
@@ -19,9 +19,8 @@ from bertpipe.cli.options import (
     encoder_options,
     read_config,
 )
-from bertpipe.cli.progress import ProgressLine
-from bertpipe.cli.summary import summarise, summarise_plan
-from bertpipe.cli.text import counted
+from bertpipe.cli.runlog import LOG_FORMATS, RunLog
+from bertpipe.cli.summary import summarise_plan
 from bertpipe.errors import ConfigError
 from bertpipe.tolerance import ON_ERROR, Tolerance, tolerance
 
@@ -116,6 +115,19 @@ def _parse_shard(
     help="Write the output as Docs of spaCy as well, when all is done.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default=LOG_FORMATS[0],
+    show_default=True,
+    help="Lines for people or JSON lines, on standard error.",
+)
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep figures for Prometheus in this file.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
@@ -138,6 +150,8 @@ def run_command(
     max_errors: Tolerance | None,
     docbin: Path | None,
     dry_run: bool,
+    log_format: str,
+    metrics_file: Path | None,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -149,10 +163,13 @@ def run_command(
 
     Exit code 3 means that all is written and some rows are in error.
     """
+    output = output or Path(default_output(corpus[0]))
+    metrics = Metrics(metrics_file, output) if metrics_file and not dry_run else None
+    log = RunLog.begin(context, form=log_format, quiet=quiet, metrics=metrics)
     config = read_config(components, config_path, context.obj, settings)
     what: dict[str, Any] = {
         "config": config,
-        "output": output or Path(default_output(corpus[0])),
+        "output": output,
         "limit": limit,
         "overwrite": overwrite,
         "retry": retry_errors,
@@ -171,24 +188,24 @@ def run_command(
     if docbin:
         from bertpipe.restore import check_docbin
 
-        check_docbin(docbin, what["output"])
-    line = None if quiet else ProgressLine(is_terminal=sys.stderr.isatty())
-    try:
-        report = run(
-            corpus,
-            **what,
-            shard=shard,
-            tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
-            progress=line,
-        )
-    finally:
-        if line is not None:
-            line.clear()
-    _tell(report, quiet=quiet, as_json=as_json)
+        check_docbin(docbin, output)
+    log.start(output)
+    report = run(
+        corpus,
+        **what,
+        shard=shard,
+        tolerance=tolerance(on_error, None if max_errors is None else str(max_errors)),
+        progress=log,
+    )
     if docbin:
-        _write_docbin(docbin, report.output, quiet=quiet)
-    if not is_allowed(report, allow_errors):
-        context.exit(ROWS_IN_ERROR)
+        from bertpipe.restore import write_docbin
+
+        log.wrote_docs(docbin, write_docbin(report.output, docbin))
+    exit_code = 0 if is_allowed(report, allow_errors) else ROWS_IN_ERROR
+    log.finish(report, exit_code)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    context.exit(exit_code)
 
 
 def _tell_plan(corpus: Sequence[str], what: dict[str, Any], *, as_json: bool) -> None:
@@ -198,22 +215,6 @@ def _tell_plan(corpus: Sequence[str], what: dict[str, Any], *, as_json: bool) ->
     lines = [json.dumps(found.to_dict(), indent=2, ensure_ascii=False)]
     for line in lines if as_json else summarise_plan(found):
         click.echo(line)
-
-
-def _tell(report: Report, *, quiet: bool, as_json: bool) -> None:
-    if not quiet:
-        for line in summarise(report):
-            click.echo(line, err=True)
-    if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
-
-
-def _write_docbin(path: Path, output: Path, *, quiet: bool) -> None:
-    from bertpipe.restore import write_docbin
-
-    n_docs = write_docbin(output, path)
-    if not quiet:
-        click.echo(f"{path} holds {counted(n_docs, 'Doc')}.", err=True)
 
 
 def is_allowed(report: Report, allowed: tuple[float, bool]) -> bool:
