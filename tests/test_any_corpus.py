@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ LINES = {
         st.sampled_from([(b"", 1), (b" ", 1), (b"\xff", 1), (b"\0", 1)]),
     ),
 }
-PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 
 
 @st.composite

@@ -33,12 +33,14 @@ def metrics(path):
     samples = {}
     lines = path.read_text().splitlines()
     for line in lines:
-        if not line.startswith("#"):
-            name, labels, value = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line).groups()
+        if match := re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line):
+            name, labels, value = match.groups()
             kind = re.search(r'type="(\w+)"', labels)
             samples[(name, kind[1]) if kind else name] = float(value)
             assert f"# TYPE {name} gauge" in lines
             assert f"# HELP {name} {HELP[name]}" in lines
+        else:
+            assert line.startswith(("# HELP ", "# TYPE "))
     return samples
 
 
