@@ -205,7 +205,7 @@ class LocalPool:
         self.send(0, start_message(replace(config, encoder=replace(config.encoder, device=device))))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Do what the message says, here and now: nothing is left undone, so to stop is to finish."""
+        """Do what the message says, here and now; to stop is to finish, since nothing waits."""
         del worker
         arguments = dict(message)
         kind = arguments.pop("type")
