@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,14 @@ class Sentence:
     place: str = field(default="", compare=False)
     text: str | None = field(default=None, compare=False)
     offsets: Sequence[tuple[int, int]] = field(default=(), compare=False)
+
+    def laid_out(self) -> tuple[str, Sequence[tuple[int, int]]]:
+        """Return a text and where its words are; of one that is unknown, spaces part the words."""
+        if self.text is not None:
+            return self.text, self.offsets
+        ends = list(accumulate(len(word) + 1 for word in self.words))
+        offsets = [(end - 1 - len(w), end - 1) for w, end in zip(self.words, ends, strict=True)]
+        return " ".join(self.words), offsets
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Turn records into windows of token ids with targets, as use will cut them."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -49,7 +50,7 @@ class Encoder:
                 f"stride {self.stride} does not fit max_length {self.max_length}: make it smaller."
             )
 
-    def windows(self, *texts: Any, cut: str = "longest_first", words: bool = False) -> Any:
+    def windows(self, *texts: Any, cut: str = "longest_first") -> Any:
         """Return the tokenizer's encoding of `texts` with overflowing windows."""
         return self.tokenizer(
             *texts,
@@ -59,7 +60,6 @@ class Encoder:
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
             return_token_type_ids=True,
-            is_split_into_words=words,
         )
 
     def clipped(self, questions: list[str]) -> list[str]:
@@ -74,10 +74,11 @@ class Encoder:
 
     def sentences(self, records: list[Sentence], labels: dict[str, int]) -> list[Feature]:
         """Cut sentences; a word's label stands on its first sub-token, -100 on the others."""
-        found = self.windows([record.words for record in records], words=True)
+        texts, words = zip(*(record.laid_out() for record in records), strict=True)
+        found = self.windows(list(texts))
         features = []
         for row, record in enumerate(found["overflow_to_sample_mapping"]):
-            starts = first_tokens(found.word_ids(row))
+            starts = first_tokens(found["offset_mapping"][row], words[record])
             tags = records[record].tags
             target = [labels[tags[word]] if word >= 0 else IGNORED for word in starts]
             features.append(_feature(found, row, target, record, starts))
@@ -135,15 +136,20 @@ class Encoder:
         return features
 
 
-def first_tokens(word_ids: Sequence[int | None]) -> list[int]:
+def first_tokens(offsets: Sequence[tuple[int, int]], words: Sequence[tuple[int, int]]) -> list[int]:
     """Return the word that each token begins, -1 for other tokens.
 
-    A window that starts inside a word does not label its rest.
+    offsets, words: the characters they cover. White space before a word belongs to it. A window
+    that starts inside a word does not label its rest.
     """
-    return [
-        word if word is not None and word != before else -1
-        for before, word in zip([None, *word_ids], word_ids, strict=False)
-    ]
+    ends = [end for _, end in words]
+    found, last = [], -1
+    for start, end in offsets:
+        word = bisect_right(ends, end - 1) if end > start else -1
+        begins = last < word < len(words) and start <= words[word][0]
+        found.append(word if begins else -1)
+        last = max(last, word)
+    return found
 
 
 def answer_tokens(

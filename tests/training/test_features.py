@@ -1,9 +1,18 @@
 import pytest
 
 from bertpipe.errors import ConfigError
+from bertpipe.testing import tiny_model
+from bertpipe.testing.models import ARCHITECTURES
 from bertpipe.training.base import load_tokenizer
-from bertpipe.training.features import IGNORED, Encoder, answer_tokens, one_window_each
+from bertpipe.training.features import (
+    IGNORED,
+    Encoder,
+    answer_tokens,
+    first_tokens,
+    one_window_each,
+)
 from bertpipe.training.sources import Labelled, Question, Sentence
+from bertpipe.training.spans import split_words
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +89,40 @@ def test_the_first_text_of_a_pair_is_cut_and_the_second_stands_whole_in_every_wi
     assert len(windows) > 1
     second = tokenizer("bad plot", add_special_tokens=False)["input_ids"]
     assert all(w.ids[-3:-1] == second and w.types[-3:] == [1, 1, 1] for w in windows)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_tokens_of_words_are_those_that_a_run_reads(tmp_path, architecture):
+    tokenizer = load_tokenizer(tiny_model(tmp_path, task="ner", architecture=architecture))
+    text = "Angela Merkel met Obama (in Berlin)."
+    words = split_words(text)
+    sentence = Sentence(
+        [text[a:b] for a, b in words], [str(i) for i, _ in words], 0, "", text, words
+    )
+    labels = {tag: i for i, tag in enumerate(sentence.tags)}
+    (feature,) = Encoder(tokenizer, 64, 8).sentences([sentence], labels)
+    read = tokenizer.backend_tokenizer.encode(text)
+    assert feature.ids == read.ids
+    assert [word for word in feature.positions if word >= 0] == list(range(len(words)))
+    for token, word in enumerate(feature.positions):
+        if word >= 0:
+            start, end = read.offsets[token]
+            assert start <= words[word][0] < max(end, start + 2)
+            assert feature.target[token] == word
+
+
+def test_a_window_that_starts_inside_a_word_does_not_label_its_rest():
+    assert first_tokens([(0, 0), (2, 4), (4, 5), (6, 8), (0, 0)], [(0, 5), (6, 8)]) == [
+        -1,
+        -1,
+        -1,
+        1,
+        -1,
+    ]
+
+
+def test_words_of_an_unknown_text_stand_apart_by_spaces():
+    assert Sentence(["Bad", "Ems", "."], ["O"] * 3, 0).laid_out() == (
+        "Bad Ems .",
+        [(0, 3), (4, 7), (8, 9)],
+    )
