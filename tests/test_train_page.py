@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bertpipe.testing import tiny_model
-from bertpipe.training.settings import LoopSettings
+from bertpipe.training.settings import KINDS, LoopSettings, Source, TaskSettings
 
 PAGE = (Path(__file__).parents[1] / "docs/train.md").read_text(encoding="utf-8")
 
@@ -56,10 +56,32 @@ def files_named() -> set[str]:
 
 
 def test_the_page_names_every_setting_with_its_default():
-    found = dict(re.findall(r"(?m)^\| (`.*?`) \| (.*?) \|", PAGE.partition("## Interrupted")[0]))
-    named = {name: default for cell, default in found.items() for name in cell.split(", ")}
+    section = PAGE.partition("## Settings of `[training]`")[2].partition("## Interrupted")[0]
     settings = dataclasses.fields(LoopSettings)
-    assert list(named) == [f"`{field.name}`" for field in settings]
+    named = settings_in(section)
+    assert list(named) == [field.name for field in settings]
     for field in settings:
         if isinstance(field.default, int | float) and not isinstance(field.default, bool):
-            assert float(named[f"`{field.name}`"]) == field.default, field.name
+            assert float(named[field.name]) == field.default, field.name
+
+
+def test_the_page_names_every_setting_of_a_file_and_of_a_task():
+    section = PAGE.partition("| setting of a file |")[2].partition("## Settings of")[0]
+    assert {*settings_in(section)} == {field.name for field in dataclasses.fields(Source)}
+    of_task = section.partition("A task has")[2]
+    for field in dataclasses.fields(TaskSettings):
+        assert field.name == "name" or f"`{field.name}`" in of_task
+
+
+def settings_in(section: str) -> dict[str, str]:
+    """Return the settings that the first column of a table names, and what the second says."""
+    found = re.findall(r"(?m)^\| (`.*?`) \| (.*?) ?\|", section)
+    return {name.strip("`"): default for cell, default in found for name in cell.split(", ")}
+
+
+def test_the_page_names_every_kind_and_every_recipe():
+    for kind in KINDS:
+        assert f"`{kind}`" in PAGE.partition("## Data")[0]
+    recipes = PAGE.partition("## Recipes")[2]
+    for path in (Path(__file__).parents[1] / "configs/train").glob("*.cfg"):
+        assert f"`{path.stem}`" in recipes, path.stem
