@@ -67,12 +67,11 @@ class Stage:
     """A part of an encoder. Equal keys compute the same, whatever encoder they belong to.
 
     run: (hidden (n_tokens, width) or None for the first stage, inputs) -> hidden.
-    module: holds the stage's weights. n_layers: how many of the model's layers it is.
+    n_layers: how many of the model's layers it is.
     """
 
     key: str
     run: Callable[[Tensor | None, Inputs], Tensor] = field(repr=False)
-    module: torch.nn.Module = field(repr=False)
     n_layers: int = 0
 
 
@@ -164,14 +163,17 @@ def pooled(encoder: Encoder, how: str) -> Encoder:
         lengths = inputs.offsets.diff().long()
         return torch.segment_reduce(hidden, how, lengths=lengths)
 
-    stage = Stage(f"{how}/{encoder.device}", run, torch.nn.Identity())
+    stage = Stage(f"{how}/{encoder.device}", run)
     return replace(encoder, stages=(*encoder.stages, stage))
 
 
-def digest(module: torch.nn.Module) -> str:
-    """Return a digest of a module's parameters and of what else decides its output."""
+def digest(module: torch.nn.Module, signature: object = None) -> str:
+    """Return a digest of a module's weights and of what else decides its output.
+
+    signature: the latter; by default the name of the module's class.
+    """
     state = hashlib.blake2b(digest_size=16)
-    state.update(repr(getattr(module, "signature", type(module).__name__)).encode())
+    state.update(repr(signature or type(module).__name__).encode())
     for name, value in module.state_dict().items():
         state.update(name.encode())
         state.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)

@@ -29,7 +29,7 @@ def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> 
     suffix = "/first" if first_token else ""
     key = f"{digest(base)}/{device}/{precision}{suffix}"
     n_layers = getattr(base.config, "num_hidden_layers", 1)
-    return Encoder((Stage(key, run, base, n_layers),), device, precision, "hf")
+    return Encoder((Stage(key, run, n_layers),), device, precision, "hf")
 
 
 def _mask(inputs: Inputs) -> Tensor:

@@ -252,7 +252,7 @@ def _pooled(encoder: Encoder, base: Any, states: str) -> Encoder:
         return encoder
     pooler = _Pooler(base).to(encoder.device)
     key = f"{digest(pooler)}/{encoder.device}"
-    stage = Stage(key, lambda hidden, inputs: pooler(hidden), pooler)
+    stage = Stage(key, lambda hidden, inputs: pooler(hidden))
     return replace(encoder, stages=(*encoder.stages, stage))
 
 

@@ -13,7 +13,7 @@ def test_only_the_states_at_which_encoders_part_are_kept():
             seen.append(key)
             return torch.tensor([len(key)]) if hidden is None else hidden + len(key)
 
-        return Stage(key, run, torch.nn.Identity(), n_layers=1)
+        return Stage(key, run, n_layers=1)
 
     def encoder(keys):
         return Encoder(tuple(map(stage, keys)), "cpu", "fp32", "packed")
