@@ -14,6 +14,7 @@ from typing import Any
 from bertpipe.masking import without_secrets
 
 N_TOP_LABELS = 20
+ENCODER_STAGES = ("tokenize", "pack", "forward", "decode")
 PACKAGES = ("bertpipe", "pyarrow", "spacy", "tokenizers", "torch", "transformers")
 
 
@@ -84,6 +85,26 @@ class Report:
         computed = self.counts.get("tokens", 0) + self.counts.get("padded", 0)
         return self.counts.get("padded", 0) / computed if computed else 0.0
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Return the seconds of all workers by stage; together they are the workers' time.
+
+        other: components without an encoder, and joining columns. wait: for the next chunk, and for
+        the other workers at the end.
+        """
+        spent = self.stage_seconds
+        stages = {name: spent.get(name, 0.0) for name in ENCODER_STAGES}
+        stages["other"] = max(0.0, spent.get("annotate", 0.0) - sum(stages.values()))
+        stages["write"] = spent.get("write", 0.0)
+        stages["wait"] = max(0.0, self.n_workers * self.seconds - sum(stages.values()))
+        return {name: round(seconds, 3) for name, seconds in stages.items()}
+
+    @property
+    def device_idle(self) -> float:
+        """Return the share of the workers' time in which no batch was on the device."""
+        total = self.n_workers * self.seconds
+        return max(0.0, 1 - self.stage_seconds.get("forward", 0.0) / total) if total else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values, without secrets."""
         found: dict[str, Any] = {
@@ -92,6 +113,8 @@ class Report:
             "documents_per_second": round(self.documents_per_second, 2),
             "tokens_per_second": round(self.tokens_per_second, 1),
             "padding": round(self.padding, 5),
+            "stages": self.stages,
+            "device_idle": round(self.device_idle, 4),
             "versions": versions(),
             "machine": platform.machine(),
             "finished_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -40,6 +40,7 @@ ORDER = (
     "plan",
     "stopping",
     "engine",
+    "bench",
     "api",
     "restore",
     "components",

@@ -167,11 +167,10 @@ class Pass:
         """Return the scores of each annotator for all windows, as its head's decode wants them."""
         windows = windowed.windows
         found: list[np.ndarray | None] = [None] * len(self.heads)
-        with self._timed("forward"):
-            for which in plan(windows.lengths, budget=self.batch_tokens):
-                for scored in self._forward(which, windowed):
-                    for i, (rows, part) in enumerate(scored):
-                        found[i] = self._place(found[i], rows, part, i, windows)
+        for which in plan(windows.lengths, budget=self.batch_tokens):
+            for scored in self._forward(which, windowed):
+                for i, (rows, part) in enumerate(scored):
+                    found[i] = self._place(found[i], rows, part, i, windows)
         return [
             np.zeros((0, annotator.head.n_scores), np.float32) if part is None else part
             for part, annotator in zip(found, self.annotators, strict=True)
@@ -181,16 +180,18 @@ class Pass:
         self, which: np.ndarray, windowed: Windowed
     ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
         """Score a batch; one that does not fit the device's memory is halved."""
-        batch = pack(
-            which,
-            windowed.tokens,
-            windowed.windows,
-            self.loaded.template,
-            windowed.prefixes,
-            text_first=windowed.request.text_first,
-        )
+        with self._timed("pack"):
+            batch = pack(
+                which,
+                windowed.tokens,
+                windowed.windows,
+                self.loaded.template,
+                windowed.prefixes,
+                text_first=windowed.request.text_first,
+            )
         try:
-            scores = self._heads_on(batch)
+            with self._timed("forward"):
+                scores = self._heads_on(batch)
         except torch.OutOfMemoryError:
             if len(which) == 1:
                 raise
@@ -248,8 +249,10 @@ class Pass:
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        self.seconds[stage] += time.perf_counter() - start
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
 
 
 def _statistics(windowed: Windowed) -> pa.RecordBatch:

@@ -4,6 +4,7 @@ import click
 
 from bertpipe import __version__
 from bertpipe.cli.annotate import annotate_command
+from bertpipe.cli.bench import bench_command
 from bertpipe.cli.check import check_command
 from bertpipe.cli.compact import compact_command
 from bertpipe.cli.components import components_command
@@ -39,6 +40,7 @@ for command in (
     verify_command,
     compact_command,
     annotate_command,
+    bench_command,
     check_command,
     components_command,
     config_command,

@@ -19,6 +19,7 @@ from bertpipe.cli.options import (
     encoder_options,
     read_config,
 )
+from bertpipe.cli.profile import profile_lines
 from bertpipe.cli.runlog import LOG_FORMATS, RunLog
 from bertpipe.cli.summary import summarise_plan
 from bertpipe.errors import ConfigError
@@ -128,6 +129,7 @@ def _parse_shard(
     metavar="FILE",
     help="Keep figures for Prometheus in this file.",
 )
+@click.option("--profile", is_flag=True, help="Say where the time went, too.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
@@ -152,6 +154,7 @@ def run_command(
     dry_run: bool,
     log_format: str,
     metrics_file: Path | None,
+    profile: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -203,6 +206,9 @@ def run_command(
         log.wrote_docs(docbin, write_docbin(report.output, docbin))
     exit_code = 0 if is_allowed(report, allow_errors) else ROWS_IN_ERROR
     log.finish(report, exit_code)
+    if profile and log_format == LOG_FORMATS[0]:
+        for line in profile_lines(report):
+            click.echo(line, err=True)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     context.exit(exit_code)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bertpipe.errors import ConfigError
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # Measured: batches beyond the cache of a CPU core are slower, a GPU wants all it can get.
 BATCH_TOKENS = {"cpu": 1_536, "cuda": 32_768}
 
@@ -57,12 +57,20 @@ def _cuda_devices() -> list[str]:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """Return `fp32` or `bf16`; `auto` is bf16 where the processor multiplies it natively."""
+    """Return a precision by name; `auto` is bf16 where the processor multiplies it natively."""
     if precision not in PRECISIONS:
         raise ConfigError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}.")
+    if precision == "fp16" and device == "cpu":
+        raise ConfigError("precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto.")
     if precision != "auto":
         return precision
     return "bf16" if _has_bf16(device) else "fp32"
+
+
+def precisions_of(device: str) -> list[str]:
+    """Return the precisions that are worth a trial on a device, fp32 first."""
+    found = ["fp32", "bf16"] if _has_bf16(device) else ["fp32"]
+    return [*found, "fp16"] if device.startswith("cuda") else found
 
 
 def _has_bf16(device: str) -> bool:

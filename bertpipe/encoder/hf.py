@@ -11,6 +11,8 @@ from bertpipe.encoder.base import Encoder, Inputs, Stage, digest
 def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> Encoder:
     """Wrap a model of transformers; it sees padded batches and gives packed hidden states."""
     base = base.to(device).eval()
+    kind = device.partition(":")[0]
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     takes_types = getattr(base.config, "type_vocab_size", 0) > 1
 
     def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
@@ -22,7 +24,7 @@ def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> 
         }
         if takes_types:
             arguments["token_type_ids"] = _padded(inputs.types, mask, 0)
-        with torch.autocast(device.partition(":")[0], torch.bfloat16, precision == "bf16"):
+        with torch.autocast(kind, half or torch.bfloat16, enabled=half is not None):
             states = base(**arguments).last_hidden_state.float()
         return states[:, 0] if first_token else states[mask]
 

@@ -82,6 +82,15 @@ class Embeddings(nn.Module):
 class _Parts:
     """The parts of a layer of transformers, and what else decides what it computes."""
 
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    attention_out: nn.Linear
+    attention_norm: nn.LayerNorm
+    up: nn.Linear
+    down: nn.Linear
+    norm: nn.LayerNorm
+
     def __init__(self, source: nn.Module, names: _Names, config: Any) -> None:
         for name, place in vars(names).items():
             setattr(self, name, source.get_submodule(place))
