@@ -4,12 +4,24 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from bertpipe.encoder.device import n_cpus
 from bertpipe.report import versions
+
+ROWS = ("pipelines", "forward", "padding", "spacy", "scale")
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the table there too."
+)
+repeats_option = click.option(
+    "--repeats",
+    default=3,
+    help="How often each is measured; the table has medians.",
+    show_default=True,
+)
 
 
 @click.group()
@@ -19,11 +31,34 @@ def main() -> None:
 
 @main.command()
 @click.argument("corpus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--texts", "n_texts", default=300, help="How many records of the corpus.")
-@click.option("--repeats", default=3, help="How often each is measured; the table has medians.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the table there.")
-def cpu(corpus: Path, n_texts: int, repeats: int, output: Path | None) -> None:
-    """Compare with transformers' pipelines on a JSONL corpus with a field `text`.
+@click.option("--texts", "n_texts", default=300, show_default=True, help="Records of the corpus.")
+@repeats_option
+@click.option(
+    "--rows",
+    default=",".join(ROWS),
+    show_default=True,
+    callback=lambda context, option, value: value.split(","),
+    help="Which measures, separated by commas.",
+)
+@click.option(
+    "--peer-python",
+    metavar="FILE",
+    help="Python of an environment with transformers 4 and spacy-huggingface-pipelines.",
+)
+@click.option(
+    "--scale", "factor", default=1.0, show_default=True, help="Times 100,000 short documents."
+)
+@output_option
+def cpu(
+    corpus: Path,
+    n_texts: int,
+    repeats: int,
+    rows: Sequence[str],
+    peer_python: str | None,
+    factor: float,
+    output: Path | None,
+) -> None:
+    """Fill the CPU table on a JSONL corpus with a field `text`.
 
     Example: python -m benchmarks cpu reviews.jsonl -o benchmarks/cpu.md
     """
@@ -32,53 +67,88 @@ def cpu(corpus: Path, n_texts: int, repeats: int, output: Path | None) -> None:
     said: list[str] = []
 
     def say(line: str) -> None:
-        click.echo(line, file=sys.stderr)
+        click.echo(line, err=True)
         said.append(f"- {line}")
 
-    lines = run(corpus, n_texts=n_texts, repeats=repeats, say=say)
+    lines = run(
+        corpus,
+        rows=rows,
+        n_texts=n_texts,
+        repeats=repeats,
+        peer_python=peer_python,
+        factor=factor,
+        say=say,
+    )
+    head = ["| measure | at least | median | spread |", "|---|---|---|---|"]
+    _tell([*head, *lines, "", *said], output)
+
+
+@main.command()
+@repeats_option
+@output_option
+def parts(repeats: int, output: Path | None) -> None:
+    """Measure what the CPU path is built of against what torch does by itself.
+
+    Counts CPU time of one core, so that other work on the machine matters little.
+    """
+    from benchmarks.parts import run
+
+    _tell(["| part | bertpipe | torch | times |", "|---|---|---|---|", *run(repeats)], output)
+
+
+@main.command()
+@click.argument("corpus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", default="en_ner_mini", show_default=True, help="A token classifier.")
+@click.option(
+    "--texts", "n_texts", default=20_000, show_default=True, help="Records of the corpus."
+)
+@click.option("--device", default="cuda", show_default=True, help="cpu tries the command out.")
+@repeats_option
+@output_option
+def gpu(
+    corpus: Path, model: str, n_texts: int, device: str, repeats: int, output: Path | None
+) -> None:
+    """Fill the GPU table: matrix peak, whole run, pipeline, share of time that the GPU is busy.
+
+    Example: python -m benchmarks gpu reviews.jsonl --model dslim/bert-base-NER -o benchmarks/gpu.md
+    """
+    from benchmarks.gpu import run
+
+    lines = run(corpus, model=model, n_texts=n_texts, device=device, repeats=repeats)
+    _tell(["| measure | at least | median | spread |", "|---|---|---|---|", *lines], output)
+
+
+def _tell(lines: Sequence[str], output: Path | None) -> None:
+    """Print a page that says when, on what and at which commit it was measured."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
-    when = time.strftime("%Y-%m-%d")
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
-    head = [
-        f"`python -m benchmarks cpu {corpus.name} --texts {n_texts} --repeats {repeats}`, {when}, "
-        f"commit {commit}, {n_cpus()} cores ({platform.machine()}), {used}",
-        "",
-        "| measure | times as fast |",
-        "|---|---|",
-    ]
-    page = "\n".join([*head, *lines, "", *said, ""])
+    command = " ".join(["python -m benchmarks", *map(_shown, sys.argv[1:])])
+    page = "\n".join(
+        [
+            f"`{command}`, {time.strftime('%Y-%m-%d')}, commit {commit}, {n_cpus()} cores "
+            f"({_processor()}), {used}",
+            "",
+            *lines,
+            "",
+        ]
+    )
     click.echo(page)
     if output:
         output.write_text(page, encoding="utf-8")
 
 
-@main.command("zero-shot")
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--texts", "n_texts", default=1000, show_default=True, help="How many lines.")
-@click.option("--seed", default=0, show_default=True, help="Which lines.")
-@click.option("--embedding", help="The model of that method.  [default: all_minilm_l6_v2]")
-@click.option("--entailment", help="The model of that method.  [default: en_nli_mini]")
-@click.option("--template", help="The sentence about a label, with {}.  [default: the method's]")
-def zero_shot(
-    data: Path,
-    n_texts: int,
-    seed: int,
-    embedding: str | None,
-    entailment: str | None,
-    template: str | None,
-) -> None:
-    """Measure zero-shot classification on lines of TEXT, a tab and CLASS, by both methods.
+def _shown(argument: str) -> str:
+    """Leave the folders of this machine out of what is written down."""
+    return Path(argument).name if "/" in argument else argument
 
-    Needs the plug-in bertpipe-zero-shot. Example: python -m benchmarks zero-shot agnews.tsv
-    """
-    from benchmarks.zero_shot import read, table
 
-    models = {"embedding": embedding, "entailment": entailment}
-    chosen = read(data, n_texts=n_texts, seed=seed)
-    for line in table(chosen, models=models, template=template):
-        click.echo(line)
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""The CPU table: bertpipe against transformers' pipelines, equal results checked first."""
+"""The CPU table: bertpipe against its peers, equal results checked first."""
+
+from __future__ import annotations
 
 import json
-import statistics
+import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,31 +17,16 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from benchmarks import bare, scale
+from benchmarks.agreement import entities, labels
+from benchmarks.measure import Measurement, line, ratio, repeat
 from bertpipe import api
 from bertpipe.encoder.resolve import resolve
 
 MODELS = {"ner": "en_ner_mini", "sentiment": "en_sentiment_mini"}
 BATCH_SIZES = (1, 8, 32)
-SCORE_TOLERANCE = 1e-4
-
-
-@dataclass
-class Measurement:
-    """Seconds of work of some repetitions, start-up apart."""
-
-    name: str
-    seconds: list[float] = field(default_factory=list)
-    startup: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Return the median of the seconds."""
-        return statistics.median(self.seconds)
-
-    def __str__(self) -> str:
-        low, high = min(self.seconds), max(self.seconds)
-        startup = statistics.median(self.startup)
-        return f"{self.name}: {self.median:.1f} s ({low:.1f}-{high:.1f}), start-up {startup:.1f} s"
+ROWS = ("pipelines", "forward", "padding", "spacy", "scale")
+Runs = tuple[Measurement, list[Any]]
 
 
 class Bench:
@@ -53,77 +40,151 @@ class Bench:
         self.repeats = repeats
         self.say = say
         self.folder = Path(tempfile.mkdtemp(prefix="bertpipe-bench-"))
-        self.parquet = self.folder / "texts.parquet"
-        pq.write_table(pa.table({"text": self.texts}), self.parquet)
+        self.parquet = self._write("texts", self.texts)
+        self._known: dict[str, Runs] = {}
 
-    def ours(self, components: Sequence[str], precision: str) -> tuple[Measurement, list[Any]]:
+    def _write(self, name: str, texts: Sequence[str]) -> Path:
+        path = self.folder / f"{name}.parquet"
+        pq.write_table(pa.table({"text": texts}), path)
+        return path
+
+    def ours(self, components: str, precision: str) -> Runs:
         """Run bertpipe, Parquet in and Parquet out, with its default workers."""
-        measured = Measurement(f"bertpipe {','.join(components)} {precision}")
-        for i in range(self.repeats):
-            output = self.folder / f"{'-'.join(components)}-{precision}-{i}"
-            report = api.run(
-                self.parquet, output=output, components=components, precision=precision
-            )
-            measured.seconds.append(report.seconds)
-            measured.startup.append(report.startup_seconds)
-        self.say(str(measured))
-        table = ds.dataset(output, format="parquet").to_table()
-        rows = sorted(table.to_pylist(), key=lambda row: row["_source"]["row"])
-        return measured, rows
+        name = f"bertpipe {components} {precision}"
+        if name not in self._known:
+            output = self.folder / name.replace(" ", "-")
 
-    def pipeline(self, component: str) -> tuple[Measurement, list[Any]]:
-        """Run transformers' pipeline at each batch size; return the best."""
-        runs = [self._pipeline(component, size) for size in BATCH_SIZES]
-        return min(runs, key=lambda run: run[0].median)
+            def once() -> tuple[float, float]:
+                report = api.run(
+                    self.parquet,
+                    output=output,
+                    components=components.split(","),
+                    precision=precision,
+                    overwrite=True,
+                )
+                return report.seconds, report.startup_seconds
 
-    def _pipeline(self, component: str, batch_size: int) -> tuple[Measurement, list[Any]]:
-        measured = Measurement(f"transformers pipeline {component} batch_size {batch_size}")
+            measured = self.said(repeat(name, self.repeats, once))
+            table = ds.dataset(sorted(map(str, output.glob("*.parquet")))).to_table()
+            rows = sorted(table.to_pylist(), key=lambda row: row["_source"]["row"])
+            self._known[name] = measured, rows
+        return self._known[name]
+
+    def peer(self, kind: str, component: str, *, python: str, repeats: int, **job: Any) -> Runs:
+        """Run a peer in a process of its own."""
+        results: list[Any] = []
+
+        def once() -> tuple[float, float]:
+            found = self._peer(python, {"kind": kind, "component": component, **job})
+            results[:] = found["results"]
+            return found["seconds"], found["startup"]
+
+        size = f" batch_size {job['batch_size']}" if "batch_size" in job else ""
+        return self.said(repeat(f"{kind} {component}{size}", repeats, once)), results
+
+    def _peer(self, python: str, wanted: dict[str, Any]) -> dict[str, Any]:
         job = self.folder / "job.json"
-        model = str(resolve(MODELS[component]).path)
-        wanted = {"component": component, "model": model, "texts": self.texts}
-        job.write_text(json.dumps({**wanted, "batch_size": batch_size}))
-        for _ in range(self.repeats):
-            subprocess.run([sys.executable, "-m", "benchmarks.peers", str(job)], check=True)
-            result = json.loads(job.with_suffix(".result.json").read_text())
-            measured.seconds.append(result["seconds"])
-            measured.startup.append(result["startup"])
+        model = str(resolve(MODELS[wanted["component"]]).path)
+        job.write_text(json.dumps({"model": model, "texts": self.texts, **wanted}))
+        script = str(Path(__file__).with_name("peers.py"))
+        subprocess.run([python, script, str(job)], check=True)
+        return json.loads(job.with_suffix(".result.json").read_text())
+
+    def best_peer(self, kind: str, component: str, *, python: str = sys.executable) -> Runs:
+        """Run a peer at each batch size on a third of the texts; then the best on all of them."""
+        some = self.texts[: max(1, len(self.texts) // 3)]
+
+        def seconds(size: int) -> float:
+            tried = {"python": python, "repeats": 1, "texts": some, "batch_size": size}
+            return self.peer(kind, component, **tried)[0].median
+
+        size = min(BATCH_SIZES, key=seconds)
+        return self.peer(kind, component, python=python, repeats=self.repeats, batch_size=size)
+
+    @cached_property
+    def pipelines(self) -> dict[str, Runs]:
+        """Return the runs of transformers' pipeline of each component."""
+        return {component: self.best_peer("pipeline", component) for component in MODELS}
+
+    def said(self, measured: Measurement) -> Measurement:
+        """Say a measurement and return it."""
         self.say(str(measured))
-        return measured, result["results"]
+        return measured
 
 
-def agreement(rows: Sequence[dict[str, Any]], ner: Sequence[Any], one_window: int = 1) -> str:
-    """Compare entities on the texts of one window; longer ones differ on purpose."""
-    n_texts = n_equal = 0
-    worst = 0.0
-    for row, theirs in zip(rows, ner, strict=True):
-        if row["_n_windows"] > one_window:
-            continue
-        ours = [[e["start"], e["end"], e["label"], e["score"]] for e in row["ner"]]
-        n_texts += 1
-        if [e[:3] for e in ours] == [e[:3] for e in theirs]:
-            n_equal += 1
-            worst = max([worst, *(abs(a[3] - b[3]) for a, b in zip(ours, theirs, strict=True))])
-    return (
-        f"entities equal on {n_equal} of {n_texts} texts of one window, scores within {worst:.1e}"
+def pipelines(bench: Bench) -> Iterator[str]:
+    """Compare with transformers' pipelines, once the results are seen to be equal."""
+    fp32, rows = bench.ours("ner", "fp32")
+    ner, found = bench.pipelines["ner"]
+    bench.say(entities(rows, found))
+    sentiment, classes = bench.pipelines["sentiment"]
+    bench.say(labels(bench.ours("sentiment", "fp32")[1], classes))
+    auto, _ = bench.ours("ner", "auto")
+    both, _ = bench.ours("ner,sentiment", "auto")
+    two = [a + b for a, b in zip(ner.seconds, sentiment.seconds, strict=True)]
+    yield ratio("ner fp32, against transformers.pipeline", "2.3", ner.seconds, fp32.seconds)
+    yield ratio("ner auto, against transformers.pipeline fp32", "4", ner.seconds, auto.seconds)
+    yield ratio("ner,sentiment auto, against two such pipelines", "5.5", two, both.seconds)
+    yield ratio("time of ner,sentiment over that of ner", "under 1.5", both.seconds, auto.seconds)
+
+
+def forward(bench: Bench) -> Iterator[str]:
+    """Compare the whole run with the bare forward pass on the batches that it plans."""
+    model = str(resolve(MODELS["ner"]).path)
+    for precision in ("fp32", "auto"):
+        encoder = {"device": "cpu", "precision": precision}
+
+        def once(encoder: dict[str, str] = encoder) -> tuple[float, float]:
+            job = bench.folder / "bare.json"
+            return bare.measure(job, bench.texts, model=model, encoder=encoder)[0], 0.0
+
+        alone = bench.said(repeat(f"bare forward pass {precision}", bench.repeats, once))
+        whole = bench.ours("ner", precision)[0]
+        what = f"speed of the whole run over the bare forward pass, {precision}"
+        yield ratio(what, "0.95", alone.seconds, whole.seconds)
+
+
+def padding(bench: Bench) -> Iterator[str]:
+    """Measure the padded share on pieces of the texts of very different length."""
+    random.seed(0)
+    words = (text.split() for text in bench.texts)
+    pieces = [" ".join(each[: random.randint(1, 400)]) for each in words]
+    corpus = bench._write("mixed", pieces)
+    report = api.run(corpus, output=bench.folder / "mixed", components=["ner"])
+    yield line(
+        "padded share of computed tokens, mixed lengths", "under 3 %", f"{report.padding:.2%}"
     )
 
 
-def run(corpus: Path, *, n_texts: int, repeats: int, say: Callable[[str], None]) -> list[str]:
+def spacy(bench: Bench, python: str) -> Iterator[str]:
+    """Compare with spacy-huggingface-pipelines, which needs transformers 4."""
+    auto, _ = bench.ours("ner", "auto")
+    piped, _ = bench.best_peer("nlp.pipe", "ner", python=python)
+    applied, _ = bench.peer("spacy-apply", "ner", python=python, repeats=bench.repeats)
+    what = "ner auto, against spacy-huggingface-pipelines in "
+    yield ratio(f"{what}nlp.pipe", "5", piped.seconds, auto.seconds)
+    yield ratio(f"{what}spacy apply", "5", applied.seconds, auto.seconds)
+
+
+def run(
+    corpus: Path,
+    *,
+    rows: Sequence[str],
+    n_texts: int,
+    repeats: int,
+    peer_python: str | None,
+    factor: float,
+    say: Callable[[str], None],
+) -> list[str]:
     """Return the lines of the result table."""
     bench = Bench(corpus, n_texts, repeats, say)
-    fp32, rows = bench.ours(["ner"], "fp32")
-    auto, _ = bench.ours(["ner"], "auto")
-    both, _ = bench.ours(["ner", "sentiment"], "auto")
-    sentiment, _ = bench.ours(["sentiment"], "auto")
-    ner_peer, found = bench.pipeline("ner")
-    sentiment_peer, _ = bench.pipeline("sentiment")
-    say(agreement(rows, found))
-    two = ner_peer.median + sentiment_peer.median
-    return [
-        f"| ner fp32 / {ner_peer.name} | {ner_peer.median / fp32.median:.2f} |",
-        f"| ner auto / {ner_peer.name} | {ner_peer.median / auto.median:.2f} |",
-        f"| ner,sentiment auto / two pipelines | {two / both.median:.2f} |",
-        f"| time of ner,sentiment over ner | {both.median / auto.median:.2f} |",
-        f"| sentiment auto / {sentiment_peer.name} | "
-        f"{sentiment_peer.median / sentiment.median:.2f} |",
-    ]
+    makers: dict[str, Callable[[], Iterator[str] | list[str]]] = {
+        "pipelines": lambda: pipelines(bench),
+        "forward": lambda: forward(bench),
+        "padding": lambda: padding(bench),
+        "spacy": lambda: spacy(bench, peer_python) if peer_python else iter(()),
+        "scale": lambda: scale.run(bench.folder, repeats, factor),
+    }
+    if "spacy" in rows and not peer_python:
+        say("spacy-huggingface-pipelines not measured: --peer-python was not given")
+    return [each for name in ROWS if name in rows for each in makers[name]()]
