@@ -36,8 +36,10 @@ def measure(job: Path, texts: list[str], **settings: object) -> tuple[float, int
             )
         )
     for process in processes:
+        assert process.stdout is not None
         process.stdout.readline()  # ready
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     found = [json.loads(process.communicate()[0]) for process in processes]

@@ -95,7 +95,12 @@ class Bench:
         some = self.texts[: max(1, len(self.texts) // 3)]
 
         def seconds(size: int) -> float:
-            tried = {"python": python, "repeats": 1, "texts": some, "batch_size": size}
+            tried: dict[str, Any] = {
+                "python": python,
+                "repeats": 1,
+                "texts": some,
+                "batch_size": size,
+            }
             return self.peer(kind, component, **tried)[0].median
 
         size = min(BATCH_SIZES, key=seconds)

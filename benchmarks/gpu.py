@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,7 +95,7 @@ def flops_per_token(path: Path) -> float:
 def pipeline_seconds(path: Path, texts: list[str], device: str, size: int) -> float:
     """Return the seconds of transformers' pipeline in bf16, start-up apart."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(path, model_max_length=512)
-    pipe = transformers.pipeline(
+    pipe: Any = transformers.pipeline(
         "token-classification",
         model=str(path),
         tokenizer=tokenizer,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -31,9 +32,7 @@ def _products(repeats: int) -> Iterator[str]:
             product, plain = Product([layer], dtype, "cpu"), layer.to(dtype)
             states = torch.randn(N_TOKENS, n_in).to(dtype)
             name = f"product {N_TOKENS} x {n_in} x {n_out}, {_name(dtype)}"
-            yield _line(
-                name, repeats, lambda p=product, s=states: p(s), lambda p=plain, s=states: p(s)
-            )
+            yield _line(name, repeats, partial(product, states), partial(plain, states))
 
 
 def _attention(repeats: int) -> Iterator[str]:
@@ -41,12 +40,8 @@ def _attention(repeats: int) -> Iterator[str]:
         shape = (N_TOKENS // length, N_HEADS, length, WIDTH // N_HEADS)
         query, key, value = (torch.randn(shape).bfloat16() for _ in range(3))
 
-        def fused(q: torch.Tensor = query, k: torch.Tensor = key, v: torch.Tensor = value) -> None:
-            functional.scaled_dot_product_attention(q, k, v)
-
-        def ours(q: torch.Tensor = query, k: torch.Tensor = key, v: torch.Tensor = value) -> None:
-            _attend_equal(q, k, v)
-
+        fused = partial(functional.scaled_dot_product_attention, query, key, value)
+        ours = partial(_attend_equal, query, key, value)
         yield _line(f"attention of windows of {length}, bf16", repeats, ours, fused)
 
 

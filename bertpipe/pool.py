@@ -20,7 +20,7 @@ from bertpipe.encoder.device import available_memory, list_devices, n_cpus
 from bertpipe.errors import WorkerError
 from bertpipe.worker import Message, Worker, from_bytes, receive_message, send_message
 
-WORKER_BYTES = 700_000_000  # a small model, its activations and two chunks; measured 430 MB
+WORKER_BYTES = 700_000_000  # `python -m benchmarks parts` measures a worker
 MAX_DEATHS = 100  # of workers in a run; a document that kills them is found by about 15
 # One thread a process: two one-thread workers beat one process with two threads.
 ONE_THREAD = {
@@ -29,8 +29,8 @@ ONE_THREAD = {
     "RAYON_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    # Few arenas hold freed memory, and what one batch frees stays for the next: giving it back to
-    # the system costs a worker 8 % of its time in page faults.
+    # Few arenas hold freed memory, and what one batch frees stays for the next one: given back to
+    # the system, each of its pages would be a fault again.
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),

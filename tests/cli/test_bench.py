@@ -3,11 +3,16 @@
 import json
 import shlex
 
+from pathlib import Path
+
 import pytest
 
 from bertpipe.bench import without_scores
+from bertpipe.cli.options import PRECISIONS
 from bertpipe.cli.profile import profile_lines
 from bertpipe.report import Report
+
+PAGE = (Path(__file__).parents[2] / "docs/speed.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -50,3 +55,17 @@ def test_a_profile_of_nothing_is_empty(tmp_path):
 def test_scores_do_not_count_when_annotations_are_compared():
     one = {"label": "a", "score": 0.5, "scores": [{"label": "b", "score": 0.1}], "at": [1, 0.25]}
     assert without_scores(one) == {"label": "a", "score": None, "at": [1, None]}
+
+
+def test_the_commands_of_the_page_have_the_options_that_it_gives_them(call):
+    lines = [line for line in PAGE.splitlines() if line.startswith("bertpipe ")]
+    assert {line.split()[1] for line in lines} == {"run", "bench"}
+    for line in lines:
+        _, command, *words = line.split()
+        shown = call(command, "--help").stdout
+        assert all(word in shown for word in words if word.startswith("--"))
+
+
+def test_the_page_names_every_stage_and_precision(tmp_path):
+    rows = {line.split("|")[1].strip(" `") for line in PAGE.splitlines() if line.startswith("| ")}
+    assert rows >= {*Report(tmp_path).stages, *PRECISIONS}
