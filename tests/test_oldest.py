@@ -1,6 +1,7 @@
 """Life beside spacy-transformers, which holds transformers at its oldest version for us."""
 
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -31,13 +32,18 @@ def test_spacy_finds_their_components_and_ours():
 
 def test_a_reader_of_the_page_trains_a_tagger_beside_our_entities(tmp_path):
     page = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
-    _install, (_, trainer), (_, tags), (_, command), (_, code), (_, printed) = blocks
-    (tmp_path / "train_tagger.py").write_text(trainer, encoding="utf-8")
-    (tmp_path / "tags.txt").write_text(tags, encoding="utf-8")
-    program, *arguments = command.split()
-    assert program == "python"
-    for each in (arguments, ["-c", code]):
-        done = subprocess.run([sys.executable, *each], cwd=tmp_path, capture_output=True, text=True)
+    blocks = re.findall(r"^```\w+\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    _install, trainer, tags, train, code, printed, corpus, run, again, columns = blocks
+    for name, content in (("train_tagger.py", trainer), ("tags.txt", tags), ("news.jsonl", corpus)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+
+    def call(*command: str) -> str:
+        arguments = [sys.executable, *command]
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    assert done.stdout == printed
+        return done.stdout
+
+    call(*shlex.split(train)[1:])
+    assert call("-c", code) == printed
+    call("-m", *shlex.split(run))
+    assert call("-c", again) == columns
