@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.zero_shot import zero_shot
 from bertpipe.encoder.device import n_cpus
 from bertpipe.report import versions
 
@@ -27,6 +28,9 @@ repeats_option = click.option(
 @click.group()
 def main() -> None:
     """Measure bertpipe against its peers, in one run on one machine."""
+
+
+main.add_command(zero_shot)
 
 
 @main.command()

@@ -7,10 +7,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 import bertpipe
 from bertpipe import ModelError
 
 METHODS = ("embedding", "entailment")
+
+
+@click.command("zero-shot")
+@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--texts", "n_texts", default=1000, show_default=True, help="How many lines.")
+@click.option("--seed", default=0, show_default=True, help="Which lines.")
+@click.option("--embedding", help="The model of that method.  [default: all_minilm_l6_v2]")
+@click.option("--entailment", help="The model of that method.  [default: en_nli_mini]")
+@click.option("--template", help="The sentence about a label, with {}.  [default: the method's]")
+def zero_shot(
+    data: Path,
+    n_texts: int,
+    seed: int,
+    embedding: str | None,
+    entailment: str | None,
+    template: str | None,
+) -> None:
+    """Measure zero-shot classification on lines of TEXT, a tab and CLASS, by both methods.
+
+    Needs the plug-in bertpipe-zero-shot. Example: python -m benchmarks zero-shot agnews.tsv
+    """
+    models = {"embedding": embedding, "entailment": entailment}
+    chosen = read(data, n_texts=n_texts, seed=seed)
+    for line in table(chosen, models=models, template=template):
+        click.echo(line)
 
 
 @dataclass(frozen=True)

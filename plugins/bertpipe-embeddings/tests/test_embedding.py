@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import spacy
+import transformers
 
 import bertpipe
 from bertpipe import ConfigError, EncoderSettings, ModelError
@@ -48,6 +49,19 @@ def reference(folder, texts, pooling: str, *, normalize: bool = True) -> np.ndar
         modules=[*modules, *([Normalize()] if normalize else [])], device="cpu"
     )
     return model.encode(texts, show_progress_bar=False)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_vectors_are_those_of_the_states_that_transformers_extracts(folder, pooling):
+    extract: Any = transformers.pipeline("feature-extraction", model=folder, device="cpu")
+    states = [np.array(extract(text)[0]) for text in READABLE]
+    expected = {
+        "cls": [each[0] for each in states],
+        "mean": [each.mean(0) for each in states],
+        "max": [each.max(0) for each in states],
+    }
+    annotator = BertEmbedding(model=folder, encoder=ENCODER, pooling=pooling, normalize=False)
+    np.testing.assert_allclose(embed(annotator, READABLE), expected[pooling], atol=1e-5)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
