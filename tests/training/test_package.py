@@ -8,7 +8,7 @@ import pytest
 
 PLUGIN = Path(__file__).parents[2] / "plugins/bertpipe-en-mini"
 FOLDER = PLUGIN / "bertpipe_en_mini"
-NAMES = ("en_ner_mini", "en_sentiment_mini", "en_qa_mini")
+NAMES = ("en_ner_mini", "en_sentiment_mini", "en_qa_mini", "en_nli_mini")
 
 
 def opened(name, auto):
@@ -87,3 +87,16 @@ def test_the_qa_model_finds_an_answer():
     start = tokens.token_to_chars(int(output.start_logits.argmax())).start
     end = tokens.token_to_chars(int(output.end_logits.argmax())).end
     assert "1932" in context[start:end]
+
+
+def test_the_nli_model_tells_what_follows_from_what_contradicts():
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer, model = opened("en_nli_mini", AutoModelForSequenceClassification)
+    premise = "A man is playing a guitar on stage."
+    hypotheses = ["A man is making music.", "Nobody is playing an instrument."]
+    pairs = tokenizer([premise] * 2, hypotheses, return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        found = model(**pairs).logits.argmax(-1)
+    assert [model.config.id2label[i] for i in found.tolist()] == ["entailment", "contradiction"]
