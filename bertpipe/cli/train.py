@@ -18,7 +18,7 @@ from bertpipe.errors import StoppedError
 
 @click.command(
     "train",
-    epilog="Example: bertpipe train recipe.cfg --paths.train reviews.csv --training.epochs 4",
+    epilog="Example: bertpipe train recipe.cfg --training.epochs 4",
 )
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option("--overwrite", is_flag=True, help="Train anew, whatever the output folder holds.")

@@ -10,6 +10,7 @@ from bertpipe.evaluation.gold import Marked, Span
 from bertpipe.evaluation.scores import NONE, Confusion, Mistake, Scores, Worst, calibrate
 
 CONTEXT_CHARS = 120  # on each side of an entity
+CUT = "… "
 WRONG_LABEL, WRONG_BOUNDS, SPURIOUS, MISSED = (
     "another label",
     "other bounds",
@@ -163,9 +164,19 @@ def overlap(one: Span, other: Span) -> bool:
 
 
 def excerpt(text: str, start: int, end: int) -> tuple[str, int]:
-    """Return what stands around a span, and where in the text that begins."""
-    first, last = max(0, start - CONTEXT_CHARS), min(len(text), end + CONTEXT_CHARS)
-    return text[first:last], first
+    """Return what stands around a span, and how far it has moved to the front in that.
+
+    Words are left whole, and dots tell that there is more.
+    """
+    first, last = start - CONTEXT_CHARS, end + CONTEXT_CHARS
+    before, after = text[:start], text[end:]
+    if first > 0:
+        space = text.find(" ", first, start)
+        before = CUT + text[space + 1 if space >= 0 else first : start]
+    if last < len(text):
+        space = text.rfind(" ", end, last)
+        after = text[end : space if space >= 0 else last] + CUT[::-1]
+    return before + text[start:end] + after, start - len(before)
 
 
 def _kind(span: Span, near: Sequence[Span]) -> str:

@@ -48,7 +48,11 @@ def threshold_curve(found: Threshold) -> str:
         axes.plot(*zip(*found.at, strict=True), color=LINE, linewidth=1.5)
         axes.plot([found.best], [found.value], color=LINE, marker="o", markersize=6)
         axes.axvline(found.before, color=INK, linestyle=":", linewidth=1)
-        axes.set(xlabel="threshold", ylabel=found.figure.replace("_", " "), xlim=(-0.01, 1.01))
+        axes.set(
+            xlabel="threshold",
+            ylabel=found.figure.replace("_", " ").replace("f1", "F1"),
+            xlim=(-0.01, 1.01),
+        )
         return _svg(figure)
 
 

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bertpipe.evaluation.entities import (
     MISSED,
@@ -6,6 +8,7 @@ from bertpipe.evaluation.entities import (
     WRONG_BOUNDS,
     WRONG_LABEL,
     EntityScorer,
+    excerpt,
     to_spans,
 )
 from bertpipe.evaluation.gold import Marked, marked_words
@@ -74,3 +77,20 @@ def test_nothing_to_find_and_nothing_found_is_no_error():
     assert scores.figures == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     assert scores.calibration is not None
     assert scores.calibration.error is None
+
+
+@given(st.text(alphabet="ab \n", max_size=600), st.integers(0, 600), st.integers(0, 50))
+def test_an_excerpt_holds_the_span_where_it_says(text, start, length):
+    start = min(start, len(text))
+    end = min(start + length, len(text))
+    shown, shift = excerpt(text, start, end)
+    assert shown[start - shift : end - shift] == text[start:end]
+    assert shown.strip("… ") in text
+
+
+def test_an_excerpt_cuts_no_word():
+    text = "one two " * 40 + "Rome" + " three four" * 40
+    shown, _ = excerpt(text, 320, 324)
+    assert shown.startswith("… ")
+    assert shown.endswith(" …")
+    assert set(shown.split()) == {"…", "one", "two", "Rome", "three", "four"}
