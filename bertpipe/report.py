@@ -44,8 +44,8 @@ class Report:
     sources: names of those that have grown or changed, are gone, or have a last line unfinished.
     examples: one message of each type of error.
     labels: how often each component found each label, in this run.
-    passes: for each pass through an encoder of this run the `layers` of its components by name, and
-    how many of them are `shared`, computed for a component before it already.
+    passes: for each pass through an encoder of this run the `layers` of its components by name, how
+    many of them are `shared`, computed for a component before it already, and its `tokens`.
     n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
     """
 
@@ -150,8 +150,9 @@ class Tally:
 
     @property
     def passes(self) -> list[dict[str, Any]]:
-        """Return what the workers say of their passes, which are the same in all of them."""
-        return next((message["passes"] for message in self._finished.values()), [])
+        """Return what the workers say of their passes: the same ones, with tokens of their own."""
+        said = zip(*(message["passes"] for message in self._finished.values()), strict=True)
+        return [{**same[0], "tokens": sum(each["tokens"] for each in same)} for same in said]
 
     def _sum(self, what: str) -> Counter[str]:
         total: Counter[str] = Counter()

@@ -118,12 +118,14 @@ class Pass:
         """Return which annotators share the pass, and how many layers each takes from another.
 
         layers: of each annotator's encoder. shared: those that one before it has computed already.
+        tokens: how many tokens went through, special tokens counted.
         """
         names = [annotator.name for annotator in self.annotators]
         layers = [encoder.n_layers for encoder in self.encoders.encoders]
         return {
             "layers": dict(zip(names, layers, strict=True)),
             "shared": dict(zip(names, self.encoders.n_shared, strict=True)),
+            "tokens": self.counts["tokens"],
         }
 
     def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:

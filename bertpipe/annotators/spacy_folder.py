@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
-from importlib.metadata import entry_points, packages_distributions, version
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,11 +52,10 @@ def _packaged(model: str) -> PipelineFolder:
             f"Pipeline {model!r} is neither a folder nor an installed package of spaCy "
             f"(installed: {installed}); give a folder that nlp.to_disk wrote, or install it."
         )
-    packages = packages_distributions().get(model, [model])
-    release = version(packages[0])
-    # spaCy's own way to name the folder: LANG_NAME-VERSION.
-    (path,) = [path.parent for path in root.glob("*/config.cfg")] or [root]
-    return PipelineFolder(path, model, f"package {packages[0]} {release}")
+    meta = json.loads((root / "meta.json").read_text(encoding="utf-8"))
+    # This is how spaCy finds the folder, too.
+    folder = root / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    return PipelineFolder(folder, model, f"package {model} {meta['version']}")
 
 
 def installed_pipelines() -> list[str]:
