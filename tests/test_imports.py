@@ -106,7 +106,7 @@ def test_every_import_is_of_a_declared_dependency():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    lines = (config["options"]["install_requires"] + extras["train"]).split()
+    lines = (config["options"]["install_requires"] + extras["train"] + extras["openvino"]).split()
     declared = {re.split(r"[<>=]", line)[0] for line in lines}
     found = {name.split(".")[0] for path in MODULES for name in imports(path)}
     foreign = found - set(sys.stdlib_module_names) - {"bertpipe"}

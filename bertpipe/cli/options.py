@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bertpipe.config import RunConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "bf16-openvino")
 
 
 def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

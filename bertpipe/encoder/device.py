@@ -1,11 +1,14 @@
 """Which devices there are and which precision they are good at; no torch for a CPU."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from bertpipe.errors import ConfigError
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "bf16-openvino")
+# Precisions of the extra, with the numbers of what is not quantised.
+OPENVINO = {"int8": "bf16", "bf16-openvino": "bf16"}
 # Measured: batches beyond the cache of a CPU core are slower, a GPU wants all it can get.
 BATCH_TOKENS = {"cpu": 1_536, "cuda": 32_768}
 
@@ -62,6 +65,12 @@ def resolve_precision(precision: str, device: str) -> str:
         raise ConfigError(f"precision {precision!r} is unknown; use {', '.join(PRECISIONS)}.")
     if precision == "fp16" and device == "cpu":
         raise ConfigError("precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto.")
+    if precision in OPENVINO and device != "cpu":
+        raise ConfigError(f"precision {precision} is for CPUs; on a GPU use bf16, fp16 or auto.")
+    if precision in OPENVINO and not _has_openvino():
+        raise ConfigError(
+            f"precision {precision} needs OpenVINO: pip install 'bertpipe[openvino]'."
+        )
     if precision != "auto":
         return precision
     return "bf16" if _has_bf16(device) else "fp32"
@@ -70,7 +79,13 @@ def resolve_precision(precision: str, device: str) -> str:
 def precisions_of(device: str) -> list[str]:
     """Return the precisions that are worth a trial on a device, fp32 first."""
     found = ["fp32", "bf16"] if _has_bf16(device) else ["fp32"]
-    return [*found, "fp16"] if device.startswith("cuda") else found
+    if device.startswith("cuda"):
+        return [*found, "fp16"]
+    return [*found, *OPENVINO] if _has_openvino() else found
+
+
+def _has_openvino() -> bool:
+    return find_spec("openvino") is not None and find_spec("nncf") is not None
 
 
 def _has_bf16(device: str) -> bool:

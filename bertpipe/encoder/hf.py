@@ -17,13 +17,13 @@ def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> 
 
     def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
         del hidden
-        mask = _mask(inputs)
+        mask = mask_of(inputs)
         arguments = {
-            "input_ids": _padded(inputs.ids, mask, base.config.pad_token_id or 0),
+            "input_ids": padded(inputs.ids, mask, base.config.pad_token_id or 0),
             "attention_mask": mask.long(),
         }
         if takes_types:
-            arguments["token_type_ids"] = _padded(inputs.types, mask, 0)
+            arguments["token_type_ids"] = padded(inputs.types, mask, 0)
         with torch.autocast(kind, half or torch.bfloat16, enabled=half is not None):
             states = base(**arguments).last_hidden_state.float()
         return states[:, 0] if first_token else states[mask]
@@ -34,12 +34,14 @@ def hf_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> 
     return Encoder((Stage(key, run, n_layers),), device, precision, "hf")
 
 
-def _mask(inputs: Inputs) -> Tensor:
+def mask_of(inputs: Inputs) -> Tensor:
+    """Return which places of the padded windows hold tokens, bool (n_windows, longest)."""
     lengths = torch.tensor(inputs.lengths, device=inputs.ids.device)
     return torch.arange(max(inputs.lengths), device=inputs.ids.device) < lengths[:, None]
 
 
-def _padded(packed: Tensor, mask: Tensor, value: int) -> Tensor:
-    padded = packed.new_full(mask.shape, value)
-    padded[mask] = packed
-    return padded
+def padded(packed: Tensor, mask: Tensor, value: int) -> Tensor:
+    """Return packed values (n_tokens,) in their places, `value` in the others."""
+    found = packed.new_full(mask.shape, value)
+    found[mask] = packed
+    return found

@@ -21,9 +21,10 @@ from bertpipe.batching.plan import Batch, pack
 from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
 from bertpipe.batching.windows import Items, cut
 from bertpipe.encoder.base import Encoder, SharedRun, Stage, digest, pooled, to_device
+from bertpipe.encoder.device import OPENVINO
 from bertpipe.encoder.hf import hf_encoder
 from bertpipe.encoder.packed import packed_encoder
-from bertpipe.errors import ModelError
+from bertpipe.errors import ConfigError, ModelError
 
 PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
 # The packed encoder adds the same numbers in another order; more than this is another model.
@@ -72,6 +73,8 @@ def load(path: Path, *, auto_class: str, states: str, device: str, precision: st
     expected = _whole_model(model, probe, states)
     head = nn.Identity() if base is model else HeadModule(model, first_token=states == "first")
     encoder = _encoder(base, head, probe, expected, states, device, precision)
+    if precision in OPENVINO:
+        encoder = _with_openvino(base, encoder, states, precision, backend, template)
     return LoadedModel(
         encoder=encoder,
         head=head.to(device),
@@ -234,7 +237,8 @@ def _encoder(
         trial = make(base, device="cpu", precision="fp32", first_token=first)
         if trial is None or not _agrees(_pooled(trial, base, states), head, probe, expected):
             continue
-        made = make(base, device=device, precision=precision, first_token=first)
+        numbers = "fp32" if precision in OPENVINO else precision
+        made = make(base, device=device, precision=numbers, first_token=first)
         assert made is not None
         return _pooled(made, base, states)
     kind = base.config.model_type
@@ -242,6 +246,27 @@ def _encoder(
         f"A model of type {kind!r} cannot be split into an encoder and a head that reads its "
         "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or their kin."
     )
+
+
+def _with_openvino(
+    base: Any, encoder: Encoder, states: str, precision: str, tokenizer: Any, template: Template
+) -> Encoder:
+    """Return the encoder of OpenVINO in place of a packed one."""
+    if encoder.kind != "packed":
+        raise ConfigError(
+            f"precision {precision} is not for a model of type {base.config.model_type!r}, only for"
+            " BERT, RoBERTa, ELECTRA, DistilBERT and their kin; use another precision."
+        )
+    from bertpipe.encoder.openvino import openvino_encoder
+
+    made = openvino_encoder(
+        base,
+        precision=precision,
+        first_token=states in ("first", "pooler"),
+        tokenizer=tokenizer,
+        template=template,
+    )
+    return _pooled(made, base, states)
 
 
 def _pooled(encoder: Encoder, base: Any, states: str) -> Encoder:

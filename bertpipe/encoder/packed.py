@@ -72,14 +72,18 @@ class Embeddings(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return hidden states (n_tokens, width) in fp32."""
-        hidden = self.words(inputs.ids) + self.positions(inputs.positions + self.first_position)
+        return self.sum(inputs.ids, inputs.types, inputs.positions)
+
+    def sum(self, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
+        """Return hidden states (..., width) for tokens of any shape (...)."""
+        hidden = self.words(ids) + self.positions(positions + self.first_position)
         if self.types is not None:
-            hidden = hidden + self.types(inputs.types)
+            hidden = hidden + self.types(types)
         hidden = self.norm(hidden)
         return hidden if self.project is None else self.project(hidden)
 
 
-class _Parts:
+class Parts:
     """The parts of a layer of transformers, and what else decides what it computes."""
 
     query: nn.Linear
@@ -96,6 +100,8 @@ class _Parts:
             setattr(self, name, source.get_submodule(place))
         self.n_heads: int = config.num_attention_heads
         self.activation: Callable[[Tensor], Tensor] = ACT2FN[_activation_name(config)]
+        eps = (self.attention_norm.eps, self.norm.eps)
+        self.digest = digest(source, ("layer", self.n_heads, _activation_name(config), eps))
 
 
 class Layer:
@@ -104,7 +110,7 @@ class Layer:
     Matrix products run in `dtype`; residual sums and norms stay in fp32.
     """
 
-    def __init__(self, parts: _Parts, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
         self.n_heads = parts.n_heads
         self.dtype = dtype
         self.qkv = Product([parts.query, parts.key, parts.value], dtype, device)
@@ -123,7 +129,7 @@ class FirstTokenLayer:
     Keys and values need every token; queries and all that follows need one a window.
     """
 
-    def __init__(self, parts: _Parts, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
         self.n_heads = parts.n_heads
         self.dtype = dtype
         self.query = Product([parts.query], dtype, device)
@@ -142,7 +148,7 @@ class FirstTokenLayer:
 class _FeedForward:
     """What follows attention in a layer."""
 
-    def __init__(self, parts: _Parts, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
         self.dtype = dtype
         self.activation = parts.activation
         self.attention_out = Product([parts.attention_out], dtype, device)
@@ -159,24 +165,34 @@ class _FeedForward:
 
 def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> Encoder | None:
     """Build the packed encoder of a model, or return None where its architecture is another."""
-    config = base.config
-    layers, names = _layers(base)
-    if names is None or not _is_plain(config):
+    layers = parts_of(base)
+    if layers is None:
         return None
     suffix = f"{device}/{precision}"
-    embeddings = Embeddings(base, first_position=_first_position(config))
+    embeddings = embeddings_of(base)
     key = digest(embeddings, ("embeddings", embeddings.first_position, embeddings.norm.eps))
     embeddings = embeddings.to(device).eval()
     stages = [Stage(f"{key}/{suffix}", lambda _, inputs: embeddings(inputs))]
-    for i, source in enumerate(layers):
-        parts = _Parts(source, names, config)
+    for i, parts in enumerate(layers):
         only_first = first_token and i == len(layers) - 1
         kind = FirstTokenLayer if only_first else Layer
-        eps = (parts.attention_norm.eps, parts.norm.eps)
-        key = digest(source, ("layer", parts.n_heads, _activation_name(config), eps))
         layer: Any = kind(parts, DTYPES[precision], device)
-        stages.append(Stage(f"{key}/{suffix}{'/first' if only_first else ''}", layer, n_layers=1))
+        key = f"{parts.digest}/{suffix}{'/first' if only_first else ''}"
+        stages.append(Stage(key, layer, n_layers=1))
     return Encoder(tuple(stages), device, precision, "packed")
+
+
+def embeddings_of(base: Any) -> Embeddings:
+    """Return the embeddings of a model whose layers `parts_of` finds."""
+    return Embeddings(base, first_position=_first_position(base.config))
+
+
+def parts_of(base: Any) -> list[Parts] | None:
+    """Return the layers of a model, or None where its architecture is another."""
+    layers, names = _layers(base)
+    if names is None or not _is_plain(base.config):
+        return None
+    return [Parts(layer, names, base.config) for layer in layers]
 
 
 def _layers(base: Any) -> tuple[list[nn.Module], _Names | None]:
