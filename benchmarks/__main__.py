@@ -13,7 +13,7 @@ from benchmarks.zero_shot import zero_shot
 from bertpipe.encoder.device import n_cpus
 from bertpipe.report import versions
 
-ROWS = ("pipelines", "forward", "padding", "spacy", "scale")
+ROWS = ("pipelines", "forward", "openvino", "padding", "spacy", "scale")
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write the table there too."
 )

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bertpipe.encoder.resolve import resolve
 
 MODELS = {"ner": "en_ner_mini", "sentiment": "en_sentiment_mini"}
 BATCH_SIZES = (1, 8, 32)
-ROWS = ("pipelines", "forward", "padding", "spacy", "scale")
+ROWS = ("pipelines", "forward", "openvino", "padding", "spacy", "scale")
 Runs = tuple[Measurement, list[Any]]
 
 
@@ -111,6 +112,18 @@ class Bench:
         """Return the runs of transformers' pipeline of each component."""
         return {component: self.best_peer("pipeline", component) for component in MODELS}
 
+    def bare(self, precision: str) -> Measurement:
+        """Run the encoder of ner alone on the batches of a run."""
+        job = {
+            "model": str(resolve(MODELS["ner"]).path),
+            "encoder": {"device": "cpu", "precision": precision},
+        }
+
+        def once() -> tuple[float, float]:
+            return bare.measure(self.folder / "bare.json", self.texts, **job)[0], 0.0
+
+        return self.said(repeat(f"bare forward pass {precision}", self.repeats, once))
+
     def said(self, measured: Measurement) -> Measurement:
         """Say a measurement and return it."""
         self.say(str(measured))
@@ -135,18 +148,20 @@ def pipelines(bench: Bench) -> Iterator[str]:
 
 def forward(bench: Bench) -> Iterator[str]:
     """Compare the whole run with the bare forward pass on the batches that it plans."""
-    model = str(resolve(MODELS["ner"]).path)
     for precision in ("fp32", "auto"):
-        encoder = {"device": "cpu", "precision": precision}
-
-        def once(encoder: dict[str, str] = encoder) -> tuple[float, float]:
-            job = bench.folder / "bare.json"
-            return bare.measure(job, bench.texts, model=model, encoder=encoder)[0], 0.0
-
-        alone = bench.said(repeat(f"bare forward pass {precision}", bench.repeats, once))
-        whole = bench.ours("ner", precision)[0]
         what = f"speed of the whole run over the bare forward pass, {precision}"
-        yield ratio(what, "0.95", alone.seconds, whole.seconds)
+        whole = bench.ours("ner", precision)[0]
+        yield ratio(what, "0.95", bench.bare(precision).seconds, whole.seconds)
+
+
+def openvino(bench: Bench) -> Iterator[str]:
+    """Compare with OpenVINO, our extra, on the same batches: one thread a core both."""
+    theirs, ours = bench.bare("bf16-openvino"), bench.bare("bf16")
+    what = "speed of the bare forward pass over OpenVINO's, bf16"
+    yield ratio(what, "0.9", theirs.seconds, ours.seconds)
+    int8, _ = bench.ours("ner", "int8")
+    pipeline = bench.pipelines["ner"][0]
+    yield ratio("ner int8, against transformers.pipeline fp32", "6", pipeline.seconds, int8.seconds)
 
 
 def padding(bench: Bench) -> Iterator[str]:
@@ -186,10 +201,14 @@ def run(
     makers: dict[str, Callable[[], Iterator[str] | list[str]]] = {
         "pipelines": lambda: pipelines(bench),
         "forward": lambda: forward(bench),
+        "openvino": lambda: openvino(bench),
         "padding": lambda: padding(bench),
         "spacy": lambda: spacy(bench, peer_python) if peer_python else iter(()),
         "scale": lambda: scale.run(bench.folder, repeats, factor),
     }
+    if "openvino" in rows and find_spec("openvino") is None:
+        say("OpenVINO not measured: pip install 'bertpipe[openvino]'")
+        rows = [name for name in rows if name != "openvino"]
     if "spacy" in rows and not peer_python:
         say("spacy-huggingface-pipelines not measured: --peer-python was not given")
     return [each for name in ROWS if name in rows for each in makers[name]()]

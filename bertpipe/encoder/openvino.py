@@ -119,6 +119,7 @@ def _traced(module: nn.Module) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     example = torch.ones(3, 2, 16, dtype=torch.int64)
+    example[1] = 0  # not every model has a second segment
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is going, its successor is not understood yet
         decoder = TorchScriptPythonDecoder(torch.jit.trace(module, example, check_trace=False))

@@ -58,7 +58,7 @@ def test_scores_do_not_count_when_annotations_are_compared():
 
 def test_the_commands_of_the_page_have_the_options_that_it_gives_them(call):
     lines = [line for line in PAGE.splitlines() if line.startswith("bertpipe ")]
-    assert {line.split()[1] for line in lines} == {"run", "bench"}
+    assert {line.split()[1] for line in lines} == {"run", "bench", "evaluate"}
     for line in lines:
         _, command, *words = line.split()
         shown = call(command, "--help").stdout
