@@ -116,7 +116,7 @@ def strike(fault, output, which):
             part.write_bytes(content[: len(content) * which // 100])
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     st.lists(line_files() | parquet_files(), min_size=1, max_size=4),
     st.lists(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ["install", "check", "test", "demo", "fuzz"]
+SCRIPTS = ["install", "check", "test", "demo", "fuzz", "audit"]
 installed = pytest.mark.skipif(
     not list((ROOT / ".venv").glob("*.stamp")), reason="sh scripts/install has not been run"
 )
@@ -49,6 +49,12 @@ def test_installing_with_an_unusable_python_does_not_take_another():
     result = sh("scripts/install", PYTHON="false")
     assert result.returncode == 1
     assert "set PYTHON" in result.stderr
+
+
+def test_without_a_network_the_audit_says_that_nothing_was_looked_up():
+    result = sh("scripts/audit", OSV_URL="http://127.0.0.1:9/")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "http://127.0.0.1:9/: the dependencies were not looked up." in result.stderr
 
 
 @installed

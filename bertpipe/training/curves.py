@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 TABLE, PICTURE = "curves.csv", "curves.png"
 ALWAYS = ("step", "epoch", "learning_rate", "loss")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins to compute
 SMOOTHED_OVER = 20  # the line in front is the mean over this part of the curve
 Row = dict[str, float]
 
@@ -37,7 +38,7 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     names = list(dict.fromkeys([*ALWAYS, *(name for row in rows for name in row)]))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
+        writer.writerow({name: f"'{name}" if name.startswith(FORMULA) else name for name in names})
         writer.writerows(rows)
 
 

@@ -1,5 +1,6 @@
 """A model folder runs no code and reads nothing outside; the way out is named."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -183,3 +184,27 @@ def test_a_folder_is_opened_without_a_network(folder, monkeypatch):
         [sys.executable, "-c", CODE, str(folder)], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
+
+
+ROOT = Path(__file__).parents[2]
+SAFE = {
+    "from_pretrained": {"trust_remote_code": "False", "local_files_only": "True"},
+    "load": {"weights_only": "True"},
+}
+
+
+def _openings():
+    """Yield each call in our code that opens a model or a pickle, with its settings."""
+    for path in sorted([*ROOT.glob("bertpipe/**/*.py"), *ROOT.glob("plugins/*/bertpipe_*/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner, name = ast.unparse(node.func.value), node.func.attr
+                if name == "from_pretrained" or (owner, name) == ("torch", "load"):
+                    given = {each.arg: ast.unparse(each.value) for each in node.keywords}
+                    yield path, node.lineno, name, given
+
+
+def test_nothing_is_opened_with_code_pickles_or_a_network():
+    found = list(_openings())
+    assert len(found) > 5
+    assert [each for each in found if not SAFE[each[2]].items() <= each[3].items()] == []

@@ -23,6 +23,14 @@ def test_a_table_has_a_row_a_step_with_the_figures_of_its_task(tmp_path):
     ]
 
 
+def test_a_name_that_is_a_formula_is_none_in_the_table(tmp_path):
+    rows = rows_of(HISTORY, "ner", {"=cmd|' /C calc'!A0": {"f1": 0.5}})
+    write_table(tmp_path / "curves.csv", [{**row, "=cmd|' /C calc'!A0 f1": 0.5} for row in rows])
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        header, *_ = csv.reader(file)
+    assert header[-1] == "'=cmd|' /C calc'!A0 f1"
+
+
 def test_a_picture_is_drawn_without_a_display(tmp_path):
     rows = rows_of(HISTORY, "ner", {"dev": {"f1": 0.5}})
     write_picture(tmp_path / "curves.png", rows, figure="f1", best_step=2)
