@@ -86,7 +86,7 @@ def _renamed(
     metavar="N",
     help="Show the N worst of each kind.",
 )
-@click.option("--json", "json_file", type=click.Path(), metavar="FILE", help="Write all as JSON.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write all as JSON.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
@@ -124,6 +124,8 @@ def _check(data: Path | None, given: Mapping[str, Any]) -> None:
         raise click.UsageError("--baseline and --train FILE, which it learns from, go together.")
     if given["baseline"] and data is None:
         raise click.UsageError("--baseline compares with a model on DATA; leave it out.")
+    if given["json_file"] is not None and not given["json_file"].parent.is_dir():
+        raise click.UsageError(f"{given['json_file'].parent} is no folder; give another --json.")
     for name, needs in (("only", "recipe"), ("card", "recipe"), ("column", "gold")):
         if given[name] and not given[needs]:
             raise click.UsageError(f"--{name} goes with --{needs}.")
@@ -136,8 +138,14 @@ def _evaluate(
     overrides: Mapping[str, Any],
     progress: Progress | None,
 ) -> list[Evaluation]:
-    from bertpipe.evaluation.settings import make_options, make_source, split_overrides
+    from bertpipe.evaluation.settings import (
+        check_installed,
+        make_options,
+        make_source,
+        split_overrides,
+    )
 
+    check_installed()
     if given["recipe"] is not None:
         from bertpipe.evaluation.recipe import evaluate_recipe
         from bertpipe.training.settings import read_settings
@@ -165,8 +173,7 @@ def _write(found: Sequence[Evaluation], given: Mapping[str, Any]) -> None:
     if given["json_file"] is not None:
         values = [each.to_dict() for each in found]
         text = json.dumps(values[0] if given["recipe"] is None else values, indent=1)
-        with click.open_file(given["json_file"], "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        given["json_file"].write_text(text + "\n", encoding="utf-8")
     if given["report"] is not None:
         from bertpipe.evaluation.report import write_report
 

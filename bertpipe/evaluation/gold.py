@@ -7,10 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from bertpipe.annotators.tags import OUTSIDE
 from bertpipe.errors import CorpusError
+from bertpipe.training.schemes import split
 from bertpipe.training.sources import Labelled, Question, Sentence
 
 BATCH_CHARS = 250_000
+IOBES = {"U": "S", "L": "E"}  # by the letters of BILOU
 Span = tuple[int, int, str]  # first character, end, label
 
 
@@ -86,9 +89,15 @@ def tagged_spans(
 
 
 def _as_iobes(tags: Sequence[str]) -> list[str]:
-    """Return tags with the letters of IOBES where they have those of BILOU."""
-    letters = {"U": "S", "L": "E"}
-    return [letters.get(tag[0], tag[0]) + tag[1:] if tag[1:2] == "-" else tag for tag in tags]
+    """Return tags with the letters of IOBES: BILOU has others, and plain labels have none."""
+    return [_as_iobes_tag(tag) for tag in tags]
+
+
+def _as_iobes_tag(tag: str) -> str:
+    prefix, label = split(tag)
+    if tag == OUTSIDE or prefix:
+        return f"{IOBES.get(prefix, prefix)}-{label}" if prefix else tag
+    return f"I-{tag}"
 
 
 def labels_of(records: Iterable[Gold]) -> list[str]:

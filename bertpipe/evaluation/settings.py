@@ -1,6 +1,7 @@
 """What the command line says of an evaluation, as settings."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -10,9 +11,20 @@ from bertpipe.evaluation.evaluate import Options, Progress
 from bertpipe.settings import Tree, check_block, check_names, check_types, nest
 from bertpipe.training.settings import PARTS, Source
 
+PACKAGES = ("matplotlib", "seqeval", "sklearn")
 OWN = ("data", "train", "component")
 READING = ("text_field", "pair_field", "label_field", "join_words", "limit")
 ENCODER = ("max_length", "stride", "device", "precision", "offline")
+
+
+def check_installed() -> None:
+    """Raise ConfigError if a package that scores or draws is missing."""
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"Evaluating needs {package}, which is not installed; run pip install "
+                "'bertpipe[train]'."
+            )
 
 
 def split_overrides(

@@ -1,12 +1,15 @@
 """`bertpipe evaluate` on models, runs and recipes."""
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bertpipe
 from bertpipe.evaluation import gold
+from bertpipe.testing import TEXTS
 
 TASKS = ("ner", "mood", "topics", "qa")
 FIGURES = {
@@ -141,6 +144,7 @@ def test_a_label_that_the_model_lacks_is_named_with_the_cure(call, models, tmp_p
         (["{data}", "--run.stride", "3"], "has no section 'run'"),
         (["{data}", "--component.pool", "max"], "has no setting 'pool'"),
         (["no.csv"], "no.csv does not exist"),
+        (["{data}", "--json", "no/x.json"], "no is no folder; give another --json"),
         (["{data}", "--task", "token_classification"], "has no 'spans': set text_field and spans"),
     ],
 )
@@ -182,6 +186,22 @@ def test_spans_of_characters_are_scored_as_they_are(evaluate, models, tmp_path):
     found = evaluate(models["ner"], path)
     assert "in_text" not in found
     assert {name: row["n"] for name, row in found["scores"]["rows"].items()} == {"LOC": 1, "PER": 1}
+
+
+def test_a_missing_package_is_named_with_the_cure(call, models, data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "seqeval", None)  # as if it were not installed
+    result = call("evaluate", models["mood"], data["mood"])
+    assert result.exit_code == 2
+    assert "Evaluating needs seqeval" in result.output
+
+
+@pytest.mark.parametrize("task", ["mood", "ner"])
+def test_odd_texts_are_scored_like_others(evaluate, models, tmp_path, task):
+    path = tmp_path / "odd.jsonl"
+    labels: dict[str, dict[str, Any]] = {"mood": {"label": "good"}, "ner": {"spans": []}}
+    path.write_text("".join(json.dumps({"text": text, **labels[task]}) + "\n" for text in TEXTS))
+    scores = evaluate(models[task], path, "--max-length", 48, "--stride", 16)["scores"]
+    assert scores["n_records"] == len(TEXTS)
 
 
 def test_an_output_without_gold_is_named(call, data, tmp_path):

@@ -16,6 +16,7 @@ WORDS = ["New", "York", "and", "Rome"]
         ["I-LOC", "I-LOC", "O", "I-LOC"],
         ["B-LOC", "L-LOC", "O", "U-LOC"],
         ["B-LOC", "E-LOC", "O", "S-LOC"],
+        ["LOC", "LOC", "O", "LOC"],
     ],
 )
 def test_every_scheme_of_tags_gives_the_same_entities(tags):
