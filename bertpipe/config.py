@@ -93,7 +93,8 @@ class Component:
 class RunConfig:
     """All that decides what a run reads and writes; JSON both ways through to_dict and from_dict.
 
-    commit_every, grace: seconds. workers: None is one a device. code: a Python file with factories.
+    document_timeout, commit_every, grace: seconds. workers: None is one a device. code: a Python
+    file with factories.
     """
 
     components: tuple[Component, ...]
@@ -106,6 +107,8 @@ class RunConfig:
     keep: tuple[str, ...] | None = None
     relative_to: str | None = None
     max_document_chars: int = 10_000_000
+    max_windows: int | None = None
+    document_timeout: float | None = None
     workers: int | None = None
     commit_every: float = 300.0
     grace: float = 20.0
@@ -263,8 +266,9 @@ def _complete(name: str, block: Tree) -> Tree:
 def _to_run_config(tree: Tree) -> RunConfig:
     run = dict(tree["run"])
     run["keep"] = to_list(run["keep"])
-    for name in ("commit_every", "grace"):
-        run[name] = to_seconds(run[name], f"[run] {name}")
+    for name in ("commit_every", "grace", "document_timeout"):
+        if run[name] is not None:
+            run[name] = to_seconds(run[name], f"[run] {name}")
     hints = {**get_type_hints(RunConfig), **get_type_hints(EncoderSettings)}
     check_types(run, hints, "[run]")
     encoder = {name: run.pop(name) for name in ("offline", *ENCODER_OVERRIDES)}

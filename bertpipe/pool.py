@@ -227,7 +227,8 @@ class LocalPool:
         return received
 
     def close(self) -> None:
-        """Drop the worker."""
+        """Drop the worker, and what it has not finished."""
+        self._worker.abandon()
         del self._worker
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from bertpipe.annotator import Annotator, checked
 from bertpipe.errors import BertpipeError, DocumentError, UsageError, WorkerError
 from bertpipe.masking import hide_secrets
+from bertpipe.patience import Patience
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
 
 MAX_MESSAGE_CHARS = 500
@@ -91,8 +92,20 @@ class Stages:
     seconds: time by stage. counts: rows, errors, characters and what the passes count.
     """
 
-    def __init__(self, annotators: Sequence[Annotator], *, text_field: str) -> None:
+    def __init__(
+        self,
+        annotators: Sequence[Annotator],
+        *,
+        text_field: str,
+        max_windows: int | None = None,
+        document_timeout: float | None = None,
+        is_alone: bool = False,
+    ) -> None:
         self.steps = make_steps(annotators)
+        for step in self.steps:
+            if isinstance(step, PassStep):
+                step.shared.max_windows = max_windows
+        self.patience = [Patience(document_timeout, is_alone=is_alone) for _ in self.steps]
         self.text_field = text_field
         self.types = {annotator.name: annotator.type for annotator in annotators}
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -125,8 +138,8 @@ class Stages:
         columns: dict[str, pa.Array] = {}
         errors: dict[int, dict[str, Any]] = {}
         statistics = None
-        for step in self.steps:
-            outcome = run_isolated(step, _with_columns(batch, columns))
+        for step, patience in zip(self.steps, self.patience, strict=True):
+            outcome = run_patiently(step, _with_columns(batch, columns), patience)
             columns.update(outcome.columns)
             statistics = statistics or outcome.statistics
             errors = outcome.errors | errors  # the first component's error stands
@@ -153,13 +166,26 @@ class Stages:
         return total
 
 
-def run_isolated(step: Step, batch: pa.RecordBatch) -> Outcome:
+def run_patiently(step: Step, batch: pa.RecordBatch, patience: Patience) -> Outcome:
+    """Run a step in isolation on as many rows at a time as its time can be told of."""
+    n_done = patience.next_rows(batch.num_rows)
+    outcome = run_isolated(step, batch.slice(0, n_done), patience)
+    while n_done < batch.num_rows:
+        n_rows = patience.next_rows(batch.num_rows - n_done)
+        more = run_isolated(step, batch.slice(n_done, n_rows), patience)
+        outcome = _join(step, outcome, more, n_done, n_done + n_rows)
+        n_done += n_rows
+    return outcome
+
+
+def run_isolated(step: Step, batch: pa.RecordBatch, patience: Patience) -> Outcome:
     """Run a step; when it raises, halve the batch until the records that make it raise are known.
 
     A wrong setting or a broken contract is nobody's record and is raised.
     """
     try:
-        return step.run(batch)
+        with patience.over(batch):
+            return step.run(batch)
     except (UsageError, KeyboardInterrupt):
         raise
     except BertpipeError as error:
@@ -177,8 +203,8 @@ def run_isolated(step: Step, batch: pa.RecordBatch) -> Outcome:
     if batch.num_rows == 1:
         return _failed(step, caught)
     middle = batch.num_rows // 2
-    left = run_isolated(step, batch.slice(0, middle))
-    right = run_isolated(step, batch.slice(middle))
+    left = run_isolated(step, batch.slice(0, middle), patience)
+    right = run_isolated(step, batch.slice(middle), patience)
     return _join(step, left, right, middle, batch.num_rows)
 
 

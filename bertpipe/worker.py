@@ -21,7 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,9 @@ class Worker:
     Messages are handled by the method of their name; each returns nothing and answers by `send`.
     """
 
-    def __init__(self, send: Callable[..., None]) -> None:
+    def __init__(self, send: Callable[..., None], *, is_alone: bool = False) -> None:
         self.send = send
+        self.is_alone = is_alone  # in its process
         self.lock = threading.Lock()  # of the writer and of `send`
         self.stages: Stages
         self.schema: pa.Schema
@@ -89,7 +90,13 @@ class Worker:
         """Load the annotators and say what they are."""
         config = RunConfig.from_dict(message["config"])
         annotators = create_all(config)
-        self.stages = Stages(annotators, text_field=message["text_field"])
+        self.stages = Stages(
+            annotators,
+            text_field=message["text_field"],
+            max_windows=config.max_windows,
+            document_timeout=config.document_timeout,
+            is_alone=self.is_alone,
+        )
         self.send({"type": "ready", "components": [describe(each) for each in annotators]})
 
     def open(self, message: Message) -> None:
@@ -119,8 +126,7 @@ class Worker:
             with writing(Path(self.settings.get("folder", ""))):
                 yield
         except WriteError:
-            if self.writer is not None:
-                self.writer.abandon()
+            self.abandon()
             raise
 
     def _open_writer(self) -> PartWriter:
@@ -142,6 +148,12 @@ class Worker:
         """Hand the open part to the parent, which commits it."""
         if self.writer is not None:
             self.send({"type": "part", "part": self.writer.close().to_json()})
+            self.writer = None
+
+    def abandon(self) -> None:
+        """Leave nothing of the open part behind."""
+        if self.writer is not None:
+            self.writer.abandon()
             self.writer = None
 
     def finish(self, message: Message) -> None:
@@ -213,7 +225,7 @@ def main(descriptor: int) -> int:
     def send(message: Message, payload: bytes | None = None) -> None:
         send_message(connection, message, payload)
 
-    worker = Worker(send)
+    worker = Worker(send, is_alone=True)
     threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
     try:
         while True:
@@ -221,7 +233,8 @@ def main(descriptor: int) -> int:
             handle = getattr(worker, message.pop("type"))
             handle(message, *([] if records is None else [records]))
     except Exception as error:
-        worker.fail(error)
+        with suppress(OSError):  # of a parent that is gone there is nobody to tell
+            worker.fail(error)
     return 1
 
 

@@ -3,10 +3,12 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pyarrow.dataset as ds
@@ -14,18 +16,9 @@ import pytest
 
 from bertpipe import api
 from bertpipe.errors import CorpusError, OutputError, StoppedError, WorkerError
+from bertpipe.output.verify import verify
 
-SCRIPT = """
-import sys
-from bertpipe import api
-from bertpipe.errors import BertpipeError
-try:
-    api.run(sys.argv[1], output=sys.argv[2], components=["numbers=regex_numbers"], workers=2,
-            commit_every=0.2, overrides={"components.numbers.seconds": float(sys.argv[3])})
-except BertpipeError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
+QUICK = str(Path(__file__).parent / "plugin/quick.py")
 
 
 @pytest.fixture
@@ -66,10 +59,13 @@ def undisturbed(corpus, tmp_path, regex_plugin):
     return rows(tmp_path / "undisturbed")
 
 
-def start(corpus, output, seconds=0.5):
-    arguments = [sys.executable, "-c", SCRIPT, str(corpus), str(output), str(seconds)]
+def start(corpus, output, *more, seconds=0.5, **settings):
+    arguments = [sys.executable, "-m", "bertpipe", "run", str(corpus), "-o", str(output)]
+    arguments += ["--code", QUICK, "--components", "numbers=quick_numbers", "--workers", "2"]
+    arguments += [f"--components.numbers.seconds={seconds}", "--commit-every", "0.2"]
+    arguments += ["--allow-errors", "100%", "--quiet", *more]
     with (output.parent / "errors").open("w") as errors:
-        return subprocess.Popen(arguments, stderr=errors)
+        return subprocess.Popen(arguments, stderr=errors, **settings)
 
 
 def wait_for_parts(output, process, n_parts):
@@ -157,6 +153,52 @@ def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     assert "run the same command again" in (tmp_path / "errors").read_text()
     assert start(corpus, output).wait() == 0
     assert rows(output) == undisturbed
+    assert verify(output, [str(corpus)]).findings == ()
+
+
+def wait_for_lock(output, process):
+    while not (output / "_bertpipe/lock").exists():
+        assert process.poll() is None, (output.parent / "errors").read_text()
+        time.sleep(0.02)
+
+
+def test_a_signal_ends_work_that_takes_longer_than_the_grace(corpus, tmp_path, regex_plugin):
+    output = tmp_path / "out"
+    process = start(corpus, output, "--workers", "0", "--grace", "0.5", seconds=3_600)
+    wait_for_lock(output, process)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    said = (tmp_path / "errors").read_text()
+    assert re.search("Stopped by SIGTERM .*; run the same command again", said)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("n_lines", [0, 6_000])
+def test_a_signal_ends_the_waiting_for_standard_input(n_lines, tmp_path, regex_plugin):
+    output = tmp_path / "out"
+    process = start("-", output, "--format", "jsonl", seconds=0, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    line = json.dumps({"text": "x" * 1_000}).encode() + b"\n"
+    process.stdin.write(line * n_lines)
+    process.stdin.flush()
+    wait_for_signals(process)
+    while n_lines and not list(output.glob("_bertpipe/tmp/*")):  # a chunk is annotated
+        assert process.poll() is None, (tmp_path / "errors").read_text()
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    process.stdin.close()
+    assert "Stopped by SIGTERM" in (tmp_path / "errors").read_text()
+    assert len(list(output.glob("*.parquet"))) == (1 if n_lines else 0)
+
+
+def wait_for_signals(process):
+    """Wait until the process takes SIGTERM itself."""
+    caught = 0
+    while not caught & 1 << signal.SIGTERM - 1:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = int(re.findall(r"SigCgt:\s*(\w+)", status)[0], 16)
+        time.sleep(0.02)
 
 
 def test_a_worker_that_dies_before_it_is_ready_ends_the_run_with_its_number_and_the_cure(

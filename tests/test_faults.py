@@ -30,9 +30,10 @@ from bertpipe.output.verify import verify
 SCRIPT = """
 import sys
 from bertpipe import api
-api.run(sys.argv[1], output=sys.argv[2], components=["numbers=regex_numbers"], workers=0,
-        commit_every=0, overrides={"components.numbers.seconds": 60.0})
+api.run(sys.argv[1], output=sys.argv[2], code=sys.argv[3], components=["numbers=quick_numbers"],
+        workers=0, commit_every=0, overrides={"components.numbers.seconds": 60.0})
 """
+QUICK = str(Path(__file__).parent / "plugin/quick.py")
 
 
 @pytest.fixture
@@ -51,7 +52,8 @@ def run(corpus: Path, output: Path, *, seconds: float = 0.0, workers: int = 0, *
     return api.run(
         corpus,
         output=output,
-        components=["numbers=regex_numbers"],
+        code=QUICK,
+        components=["numbers=quick_numbers"],
         overrides={"components.numbers.seconds": seconds},
         workers=workers,
         **{"commit_every": 0, **settings},
@@ -184,7 +186,7 @@ def test_lines_appended_while_a_file_is_read_are_left_for_the_next_run(corpus, t
 
 def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):
     output = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(corpus), str(output)])
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(corpus), str(output), QUICK])
     try:
         while not (output / "_bertpipe/lock").exists():
             assert process.poll() is None

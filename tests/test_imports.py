@@ -29,6 +29,7 @@ ORDER = (
     "annotators",
     "output",
     "report",
+    "patience",
     "stages",
     "worker",
     "pool",

@@ -1,5 +1,8 @@
 """Annotators run over chunks; one bad record costs nobody else anything."""
 
+import threading
+import time
+
 import pyarrow as pa
 import pytest
 
@@ -138,3 +141,49 @@ def test_a_wrong_type_stops_the_run_and_names_the_component():
     stages = Stages([Constant(pa.array(["a"]))], text_field="text")
     with pytest.raises(ConfigError, match="type string for 1 rows"):
         stages.annotate(records(["a"]))
+
+
+class Sleepy(Length):
+    """Sleeps over some texts, and lets nothing disturb it."""
+
+    def annotate(self, batch):
+        for text in batch["text"].to_pylist():
+            try:
+                time.sleep(60 if text == "endless" else 0.001)
+            except Exception:
+                raise AssertionError("was disturbed") from None
+        return super().annotate(batch)
+
+
+@pytest.mark.parametrize("position", [0, 70, 150])
+def test_a_document_that_takes_too_long_is_the_only_one_in_error(position):
+    texts = ["fine"] * 151
+    texts[position] = "endless"
+    stages = Stages([Sleepy()], text_field="text", document_timeout=0.3)
+    for _ in range(2):  # without and with knowledge of how long documents take
+        annotated = stages.annotate(records(texts))
+        expected = [None if i == position else 4 for i in range(151)]
+        assert annotated["length"].to_pylist() == expected
+        error = annotated[ERROR][position].as_py()
+        assert error["type"] == "DocumentError"
+        assert error["message"].startswith("The document took longer than 0.3 s; leave it out")
+
+
+def test_a_batch_may_take_longer_than_a_document():
+    stages = Stages([Sleepy()], text_field="text", document_timeout=0.05)
+    annotated = stages.annotate(records(["fine"] * 300))
+    assert annotated[ERROR].null_count == 300
+
+
+def test_a_timeout_that_cannot_be_kept_is_refused():
+    refused = []
+
+    def make() -> None:
+        with pytest.raises(ConfigError, match=r"document_timeout is 1 s, .*; give workers = 1"):
+            Stages([Length()], text_field="text", document_timeout=1.0)
+        refused.append(True)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    assert refused

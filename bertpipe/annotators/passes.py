@@ -18,6 +18,7 @@ from bertpipe.batching.tokens import Tokens, tokenize
 from bertpipe.batching.windows import Items, Windows, cut
 from bertpipe.encoder.base import SharedRun, to_device
 from bertpipe.encoder.device import default_batch_tokens
+from bertpipe.errors import DocumentError
 from bertpipe.records import STATISTICS
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Pass:
         device = self.loaded.encoder.device
         self.batch_tokens = self.settings.batch_tokens or default_batch_tokens(device)
         self.max_length = self.annotators[0].max_length
+        self.max_windows: int | None = None  # of a row
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.counts: Counter[str] = Counter()
 
@@ -162,6 +164,8 @@ class Pass:
             truncation=settings.truncation,
             prefixes=prefixes,
         )
+        if self.max_windows is not None:
+            _refuse_many(_n_windows(request, windows), self.max_windows)
         return Windowed(request, tokens, prefixes, windows)
 
     @torch.inference_mode()
@@ -261,9 +265,8 @@ def _statistics(windowed: Windowed) -> pa.RecordBatch:
     """Count the tokens and windows of each row, special tokens left out; null without a text."""
     request, windows = windowed.request, windowed.windows
     items = request.row_items
-    row = np.repeat(np.arange(len(request.row_offsets) - 1), np.diff(request.row_offsets))
-    n_rows = len(request.row_offsets) - 1
-    n_tokens, n_windows, truncated = (np.zeros(n_rows, dtype=np.int32) for _ in range(3))
+    row, n_rows = _rows(request), len(request.row_offsets) - 1
+    n_tokens, truncated = (np.zeros(n_rows, dtype=np.int32) for _ in range(2))
     lengths = windowed.tokens.lengths[request.items.text][items].astype("int32")
     # Items of a row are one text several times, or its parts, each of which may come several times.
     if request.row_spans is None:
@@ -271,10 +274,9 @@ def _statistics(windowed: Windowed) -> pa.RecordBatch:
     else:
         is_new = _differs(np.column_stack([row, request.row_spans]))
         np.add.at(n_tokens, row[is_new], lengths[is_new])
-    np.add.at(n_windows, row, np.diff(windows.offsets)[items].astype("int32"))
     np.maximum.at(truncated, row, windows.truncated[items].astype("int32"))
     missing = ~request.has_text
-    columns = (n_tokens, n_windows, truncated.astype(bool))
+    columns = (n_tokens, _n_windows(request, windows), truncated.astype(bool))
     return pa.record_batch([pa.array(column, mask=missing) for column in columns], STATISTICS)
 
 
@@ -283,3 +285,24 @@ def _differs(rows: np.ndarray) -> np.ndarray:
     found = np.ones(len(rows), dtype=bool)
     found[1:] = (rows[1:] != rows[:-1]).any(axis=1)
     return found
+
+
+def _rows(request: Request) -> np.ndarray:
+    """Return the row of each of the request's `row_items`."""
+    return np.repeat(np.arange(len(request.row_offsets) - 1), np.diff(request.row_offsets))
+
+
+def _n_windows(request: Request, windows: Windows) -> np.ndarray:
+    """Return how many windows each row has, int32 (n_rows,)."""
+    found = np.zeros(len(request.row_offsets) - 1, dtype=np.int32)
+    of_item = np.diff(windows.offsets).astype(np.int32)
+    np.add.at(found, _rows(request), of_item[request.row_items])
+    return found
+
+
+def _refuse_many(n_windows: np.ndarray, max_windows: int) -> None:
+    if n_windows.max(initial=0) > max_windows:
+        raise DocumentError(
+            f"The document has {n_windows.max():,} windows, more than max_windows {max_windows:,};"
+            " raise that, or set truncation to head."
+        )

@@ -57,6 +57,17 @@ corpus_options = _group(
         metavar="N",
         help="A longer document is a row in error.  [default: 10000000]",
     ),
+    click.option(
+        "--max-windows",
+        type=click.IntRange(1),
+        metavar="N",
+        help="A document of more windows is a row in error.  [default: any number]",
+    ),
+    click.option(
+        "--document-timeout",
+        metavar="TIME",
+        help="A document that takes longer is a row in error.  [default: any time]",
+    ),
     click.option("--keep", metavar="NAMES", help="Input columns to keep.  [default: all]"),
     click.option(
         "--relative-to", metavar="DIR", help="Record source paths relative to this folder."

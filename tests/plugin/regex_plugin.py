@@ -1,63 +1,9 @@
-"""A plug-in for the tests: it needs no model, starts quickly and can be told to fail."""
+"""A plug-in for the tests, as spaCy finds it: see numbers_annotator.py."""
 
-import os
-import re
-import signal
-import time
-
-import pyarrow as pa
+from numbers_annotator import Numbers
 from spacy.language import Language
-
-from bertpipe.records import NER_TYPE
 
 
 @Language.factory("regex_numbers", default_config={"pattern": r"\d+", "seconds": 0.0})
 def make(nlp, name, pattern, seconds):
-    if pattern == "SUICIDE":
-        os.kill(os.getpid(), signal.SIGKILL)
     return Numbers(name, pattern, seconds)
-
-
-class Numbers:
-    """Finds a pattern. `seconds` are slept.
-
-    The word POISON raises, FLAKY does so while that variable is set, SUICIDE ends the process
-    (as a pattern, before it is ready).
-    """
-
-    type = NER_TYPE
-    reads = ("text",)
-
-    def __init__(self, name, pattern, seconds):
-        self.name = name
-        self.pattern = re.compile(pattern)
-        self.seconds = seconds
-
-    def annotate(self, batch):
-        time.sleep(self.seconds)
-        return pa.array([self._find(text) for text in batch["text"].to_pylist()], self.type)
-
-    def set_annotations(self, doc, annotation):
-        doc.user_data[self.name] = annotation
-
-    def __call__(self, doc):
-        self.set_annotations(doc, self._find(doc.text))
-        return doc
-
-    def _find(self, text):
-        if "POISON" in text:
-            raise ValueError("the text is poison")
-        if "FLAKY" in text and "FLAKY" in os.environ:
-            raise OSError("the connection was lost")
-        if "SUICIDE" in text:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return [
-            {
-                "start": match.start(),
-                "end": match.end(),
-                "label": "NUMBER",
-                "score": 1.0,
-                "text": match.group(),
-            }
-            for match in self.pattern.finditer(text)
-        ]

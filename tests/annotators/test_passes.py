@@ -1,0 +1,90 @@
+"""One trip through an encoder, when memory or patience does not last."""
+
+import pyarrow as pa
+import pytest
+import torch
+
+from bertpipe.annotators.ner import BertNer
+from bertpipe.records import ERROR, ERROR_TYPE
+from bertpipe.stages import Stages
+
+from .conftest import ENCODER
+
+TEXTS = ["Angela Merkel met Barack Obama in Berlin. " * n for n in (1, 30, 2, 4, 1, 7, 3, 2)]
+
+
+def annotated(stages, texts):
+    batch = pa.record_batch(
+        {"text": pa.array(texts, pa.string()), ERROR: pa.nulls(len(texts), ERROR_TYPE)}
+    )
+    return stages.annotate(batch)
+
+
+@pytest.fixture
+def ner(tiny):
+    return BertNer("ner", model=tiny("ner"), encoder=ENCODER)
+
+
+@pytest.fixture
+def wanted(tiny):
+    stages = Stages([BertNer("ner", model=tiny("ner"), encoder=ENCODER)], text_field="text")
+    return annotated(stages, TEXTS)["ner"].to_pylist()
+
+
+class SmallMemory:
+    """The heads, in front of an allocator without room: it raises what that of a device raises."""
+
+    def __init__(self, shared, n_tokens):
+        self.heads_on = shared._heads_on
+        self.n_tokens = n_tokens
+
+    def __call__(self, batch):
+        if len(batch.ids) > self.n_tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return self.heads_on(batch)
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved_and_gives_what_it_would(ner, wanted):
+    stages = Stages([ner], text_field="text")
+    (step,) = stages.steps
+    step.shared._heads_on = SmallMemory(step.shared, 70)  # type: ignore[attr-defined]
+    found = annotated(stages, TEXTS)
+    assert found["ner"].to_pylist() == wanted
+    assert found[ERROR].null_count == len(TEXTS)
+    assert stages.counts()["halvings"] > 1
+
+
+def test_a_document_whose_one_window_does_not_fit_the_memory_is_the_only_one_in_error(ner, wanted):
+    stages = Stages([ner], text_field="text")
+    (step,) = stages.steps
+    step.shared._heads_on = SmallMemory(step.shared, 40)  # type: ignore[attr-defined]
+    found = annotated(stages, TEXTS)
+    errors = found[ERROR].to_pylist()
+    assert {error["type"] for error in errors if error} == {"OutOfMemoryError"}
+    for text, error, value, right in zip(
+        TEXTS, errors, found["ner"].to_pylist(), wanted, strict=True
+    ):
+        assert value == (None if error else right), text
+    assert 0 < found[ERROR].null_count < len(TEXTS)
+
+
+def test_a_document_of_too_many_windows_is_in_error_and_says_how_many(ner, wanted):
+    found = annotated(Stages([ner], text_field="text", max_windows=5), TEXTS)
+    errors = found[ERROR].to_pylist()
+    assert [error is not None for error in errors] == [n == 30 for n in (1, 30, 2, 4, 1, 7, 3, 2)]
+    assert "windows, more than max_windows 5; raise that, or" in errors[1]["message"]
+    assert found["ner"].to_pylist() == [wanted[0], None, *wanted[2:]]
+
+
+def test_a_real_allocator_that_runs_out_is_heard(ner, wanted, monkeypatch):
+    """The processor's own allocator raises another class than a device's: it is bisected too."""
+
+    def forward(batch):
+        torch.empty(1 << 60)
+
+    stages = Stages([ner], text_field="text")
+    (step,) = stages.steps
+    monkeypatch.setattr(step.shared, "_heads_on", forward)  # type: ignore[attr-defined]
+    found = annotated(stages, TEXTS)
+    assert found[ERROR].null_count == 0
+    assert "allocate" in found[ERROR][0].as_py()["message"]
