@@ -115,7 +115,10 @@ def _config(
     overrides: Mapping[str, Any] | None,
     settings: Mapping[str, Any],
 ) -> RunConfig:
-    dotted = {f"run.{name}": value for name, value in settings.items()}
+    dotted = {
+        f"run.{name}": str(value) if isinstance(value, Path) else value
+        for name, value in settings.items()
+    }
     return load_config(Path(path) if path else None, components, {**dotted, **(overrides or {})})
 
 

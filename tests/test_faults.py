@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -91,10 +92,10 @@ def after_first_part(output: Path, do: Callable[[], object]) -> Iterator[None]:
     thread.join(timeout=10)
 
 
-def goes_on(corpus: Path, output: Path, **settings: Any) -> None:
+def goes_on(corpus: Path, output: Path, *, n_rows: int = 400, **settings: Any) -> None:
     """Run again without the fault: all rows are there, once, and nothing is left over."""
     report = run(corpus, output, **settings)
-    assert report.n_rows == len(set(rows(output))) == len(rows(output)) == 400
+    assert report.n_rows == len(set(rows(output))) == len(rows(output)) == n_rows
     assert verify(output, [str(corpus)]).findings == ()
     assert not list((output / "_bertpipe").glob("tmp/*"))
 
@@ -118,6 +119,29 @@ def test_a_file_size_limit_in_a_worker_has_the_same_end(corpus, tmp_path):
     ):
         run(corpus, output, workers=1)
     assert not list(output.rglob("*.parquet"))
+    goes_on(corpus, output, workers=1)
+
+
+def test_a_disk_that_is_full_ends_the_run_and_with_more_room_it_goes_on(corpus, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=300k none {disk}"
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, mount], check=False).returncode:
+        pytest.skip("no rights to mount a small tmpfs")
+    bertpipe = f"{sys.executable} -m bertpipe"
+    again = (
+        f"{bertpipe} run {corpus} -o {disk}/out --code {QUICK} --components numbers=quick_numbers"
+        " --workers 1 --commit-every 0 --quiet; echo $?"
+    )
+    script = f"{mount}; {again}; mount -o remount,size=30m {disk}; {again}; "
+    script += f"ls -A {disk}/out/_bertpipe; {bertpipe} verify {disk}/out {corpus}"
+    done = subprocess.run([*unshare, script], capture_output=True, text=True, check=False)
+    assert "cannot be written (No space left on device); what is committed stands" in done.stderr
+    codes_and_left = ["1", "3", "components.json", "report.json"]
+    *said, verified = done.stdout.splitlines()
+    assert said == codes_and_left
+    assert re.fullmatch(r".*: 400 rows in \d+ parts of 2 sources; 0 findings\.", verified)
 
 
 def test_too_few_file_handles_are_a_clear_end_wherever_they_run_out(corpus, tmp_path):
@@ -168,6 +192,8 @@ def test_input_that_changes_while_it_is_read_ends_the_run(corpus, tmp_path):
     ):
         run(corpus, output, seconds=0.2)
     assert len(set(rows(output))) == len(rows(output)) > 0
+    n_rows = 200 + (corpus / "b.jsonl").read_bytes().count(b"\n")
+    goes_on(corpus, output, n_rows=n_rows, seconds=0.2, changed="recompute")
 
 
 def test_lines_appended_while_a_file_is_read_are_left_for_the_next_run(corpus, tmp_path):
@@ -180,8 +206,7 @@ def test_lines_appended_while_a_file_is_read_are_left_for_the_next_run(corpus, t
     with after_first_part(output, append):
         run(corpus, output, seconds=0.2)
     before = len(rows(output))
-    run(corpus, output, seconds=0.2)
-    assert len(set(rows(output))) == len(rows(output)) == before + 1
+    goes_on(corpus, output, n_rows=before + 1, seconds=0.2)
 
 
 def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):
@@ -200,6 +225,7 @@ def test_a_second_run_stops_at_once_and_names_the_first(corpus, tmp_path):
     finally:
         process.kill()
         process.wait()
+    goes_on(corpus, tmp_path / "other")
 
 
 def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(corpus, tmp_path):

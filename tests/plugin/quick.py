@@ -1,8 +1,8 @@
 """The same annotator for --code, without spaCy: a worker starts in a third of a second."""
 
-from numbers_annotator import Numbers
+from numbers_annotator import Numbers  # type: ignore[import-not-found]
 
-from bertpipe.annotators import create
+from bertpipe.annotators import create, plugins
 
 
 class QuickNumbers(Numbers):
@@ -12,4 +12,4 @@ class QuickNumbers(Numbers):
         super().__init__(name, pattern, seconds)
 
 
-create.BUILT_IN = {**create.BUILT_IN, "quick_numbers": f"{__name__}:QuickNumbers"}
+vars(create)["BUILT_IN"] = {**plugins.BUILT_IN, "quick_numbers": f"{__name__}:QuickNumbers"}

@@ -1,6 +1,6 @@
 """A plug-in for the tests, as spaCy finds it: see numbers_annotator.py."""
 
-from numbers_annotator import Numbers
+from numbers_annotator import Numbers  # type: ignore[import-not-found]
 from spacy.language import Language
 
 
