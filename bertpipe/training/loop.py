@@ -13,7 +13,7 @@ from bertpipe.training.base import dropout_settings, load_tokenizer, task_base
 from bertpipe.training.callbacks import Moment, is_over
 from bertpipe.training.limits import explaining_limits
 from bertpipe.training.settings import LoopSettings, TrainSettings
-from bertpipe.training.tasks import Task, build_model, load_task
+from bertpipe.training.tasks import Task, load_task, open_model
 from bertpipe.training.trainer import (
     Chosen,
     Scores,
@@ -114,14 +114,15 @@ def build_trunk(
     tasks: Mapping[str, Task], bases: Mapping[str, Path], settings: LoopSettings
 ) -> Trunk:
     """Build one model per task on a common encoder and freeze what shall not learn."""
-    models = {
-        name: build_model(task, bases[name], config=dropout_settings(bases[name], settings))
+    opened = {
+        name: open_model(task, bases[name], config=dropout_settings(bases[name], settings))
         for name, task in tasks.items()
     }
+    models = {name: model for name, (model, _) in opened.items()}
     masked = [name for name, task in tasks.items() if task.is_masked]
     trunk = Trunk(models, masked=masked)
-    for model in models.values():
-        freeze(model, settings.freeze_layers)
+    for model, new in opened.values():
+        freeze(model, settings.freeze_layers, new=new)
     return trunk
 
 

@@ -1,7 +1,7 @@
 """A task while it is trained: its labels, windows, model and scores."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,6 +170,13 @@ def labels_of(record: Any) -> Sequence[str]:
 
 def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTrainedModel":
     """Open the base with the task's head; a head already there that fits is kept."""
+    return open_model(task, base, config=config)[0]
+
+
+def open_model(
+    task: Task, base: Path, *, config: Mapping[str, Any]
+) -> tuple["PreTrainedModel", Collection[str]]:
+    """Open the base with the task's head; return it and the names of weights that are new."""
     import transformers
 
     if task.labels:
@@ -184,8 +191,9 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
     auto = getattr(transformers, AUTO_CLASSES[task.settings.kind])
     try:
         with quiet():
-            model = auto.from_pretrained(
+            model, found = auto.from_pretrained(
                 base,
+                output_loading_info=True,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -197,7 +205,7 @@ def build_model(task: Task, base: Path, *, config: Mapping[str, Any]) -> "PreTra
         raise ModelError(
             f"The base {base} cannot be opened for {task.settings.kind}: {reason[:160]}."
         ) from error
-    return model.float()
+    return model.float(), found["missing_keys"]
 
 
 def read_records(settings: TaskSettings, source: Source) -> list[Any]:

@@ -33,7 +33,7 @@ from bertpipe.training.trunk import Trunk, n_parameters
 Scores = dict[str, dict[str, dict[str, float]]]  # task -> dev file -> figure
 BATCH_TOKENS = {"cpu": 2_048, "cuda": 16_384}
 LEARNING_RATES = ((60e6, 5e-5), (200e6, 3e-5), (math.inf, 2e-5))  # below so many parameters
-HEAD_LEARNING_RATE = 1e-3
+HEAD_LEARNING_RATE = 1e-2
 N_LOSSES = 400  # points of the curve, at least half as many
 
 

@@ -54,8 +54,16 @@ def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
     raise ConfigError(f"{type(encoder).__name__} has no list of layers: freeze_layers needs one.")
 
 
-def freeze(model: "PreTrainedModel", layers: int | Literal["embeddings", "encoder"] | None) -> None:
-    """Stop the embeddings and lower `layers` from learning; "encoder" stops all but the head."""
+def freeze(
+    model: "PreTrainedModel",
+    layers: int | Literal["embeddings", "encoder"] | None,
+    *,
+    new: Collection[str] = (),
+) -> None:
+    """Stop the embeddings and lower `layers` from learning; "encoder" stops all but the head.
+
+    new: names of weights that the base did not have; a pooler among them is part of the head.
+    """
     if layers is None:
         return
     encoder = model.base_model
@@ -65,7 +73,10 @@ def freeze(model: "PreTrainedModel", layers: int | Literal["embeddings", "encode
         raise ConfigError(
             f"freeze_layers is {layers!r}: use 0 to {len(stack)}, embeddings or encoder."
         )
-    for module in (encoder.embeddings, *stack[:depth]):
+    frozen = [encoder.embeddings, *stack[:depth]]
+    if layers == "encoder" and not any("pooler" in name for name in new):
+        frozen += [encoder.pooler] if getattr(encoder, "pooler", None) is not None else []
+    for module in frozen:
         module.requires_grad_(requires_grad=False)
 
 

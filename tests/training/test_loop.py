@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from bertpipe.errors import ConfigError, CorpusError, ModelError
+from bertpipe.testing import tiny_model
 from bertpipe.training.base import load_tokenizer, resolve_base, task_base
 from bertpipe.training.card import put_scores
 from bertpipe.training.loop import build_trunk, train
@@ -80,6 +81,17 @@ def test_the_number_of_learning_parameters_is_counted(recipe, base):
     assert learning == 32 * n_labels + n_labels
     assert total > learning
     assert len(encoder_layers(trunk.models["ner"].base_model)) == 2  # type: ignore[arg-type]
+
+
+def test_a_head_is_one_linear_layer_on_the_pooled_output_if_the_base_has_one(
+    recipe, base, tmp_path
+):
+    task = load_task(recipe("sentiment").tasks["sentiment"], load_tokenizer(base), seed=1)
+    bare = tiny_model(tmp_path / "bare", task="ner")
+    for folder, n_learning in ((base, 32 * 2 + 2), (bare, 32 * 2 + 2 + 32 * 32 + 32)):
+        loop = LoopSettings(freeze_layers="encoder")
+        learning, _ = n_parameters(build_trunk({"a": task}, {"a": folder}, loop))
+        assert learning == n_learning
 
 
 def test_the_saved_tokenizer_neither_truncates_nor_pads(recipe, base):

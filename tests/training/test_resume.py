@@ -47,7 +47,7 @@ def stop_at(process: subprocess.Popen, share: float, how: signal.Signals) -> str
     ("names", "how", "code", "told"),
     [
         (("ner",), signal.SIGKILL, -signal.SIGKILL, ""),
-        (("sentiment", "qa"), signal.SIGINT, 130, "the same command goes on from the last check"),
+        (("sentiment", "masks"), signal.SIGINT, 130, "the same command goes on from the last chec"),
     ],
     ids=["killed", "interrupted"],
 )

@@ -165,7 +165,7 @@ def test_a_smoothed_loss_gives_the_other_labels_their_share():
 
 
 @pytest.mark.parametrize(
-    ("setting", "rate"), [({}, 5e-5), ({"freeze_layers": "encoder"}, 1e-3), (None, 3e-3)]
+    ("setting", "rate"), [({}, 5e-5), ({"freeze_layers": "encoder"}, 1e-2), (None, 3e-3)]
 )
 def test_the_learning_rate_follows_from_the_model_unless_it_is_set(trainer, setting, rate):
     made = trainer("sentiment")
