@@ -94,11 +94,7 @@ def evaluate_model(
         ConfigError: A setting does not fit the task.
         ModelError: The model cannot be loaded, or is not for this task.
     """
-    if (Path(model) / BOOKKEEPING).is_dir():
-        raise ConfigError(f"{model} is the output of a run; give the labelled file with --gold.")
-    config = config_of(model, offline=options.encoder.offline)
-    kind = options.task or task_of(model, config)
-    is_multi = kind == "text_classification" and is_multi_label(model, config, options)
+    kind, is_multi = what_it_does(model, options)
     if train is not None and kind != "text_classification":
         raise ConfigError("--baseline is for text classification; leave it out.")
     records = read_gold(kind, source, options.rename, is_multi=is_multi)
@@ -106,37 +102,60 @@ def evaluate_model(
     last: Any = annotators[-1]
     labels = last.labels if kind != "question_answering" else ()
     check_labels(records, labels, source.path, f"model {model!r}")
-    scorers = {
-        annotator.name: make_scorer(kind, labels, options, is_multi=is_multi)
-        for annotator in annotators
-    }
+    make = partial(make_scorer, kind, labels, is_multi=is_multi)
+    scorers = {annotator.name: make(options) for annotator in annotators}
     baseline = None
     if train is not None:
         learned = read_gold(kind, train, options.rename, is_multi=is_multi)
-        scorer = make_scorer(kind, labels, options.without_details(), is_multi=is_multi)
+        scorer = make(options.without_details())
         baseline = score_baseline(learned, records, scorer, is_multi=is_multi)
-    n_done = 0
-    for batch, found in predictions(annotators, records, source.path):
-        for name, scorer in scorers.items():
-            scorer.add(batch, found[name].to_pylist())
-        n_done += len(batch)
-        if options.progress:
-            options.progress(n_done, len(records))
-    scores = {name: scorer.scores() for name, scorer in scorers.items()}
+    scores = score_records(annotators, records, source.path, scorers, options.progress)
     return Evaluation(
         model=model,
         data=source.path.name,
         kind=kind,
-        settings={
-            "max_length": last.max_length,
-            "stride": last.encoder.stride,
-            "precision": last.loaded.encoder.precision,
-            "device": last.loaded.encoder.device,
-        },
-        scores=scores[GIVEN if GIVEN in scores else COLUMN],
+        settings=run_settings(last),
+        scores=scores[annotators[0].name],
         in_text=scores[COLUMN] if GIVEN in scores else None,
         baseline=baseline,
     )
+
+
+def what_it_does(model: str, options: Options) -> tuple[Kind, bool]:
+    """Return the task of a model, and whether it gives any number of labels."""
+    if (Path(model) / BOOKKEEPING).is_dir():
+        raise ConfigError(f"{model} is the output of a run; give the labelled file with --gold.")
+    config = config_of(model, offline=options.encoder.offline)
+    kind = options.task or task_of(model, config)
+    return kind, kind == "text_classification" and is_multi_label(model, config, options)
+
+
+def score_records(
+    annotators: Sequence[BertAnnotator],
+    records: Sequence[Gold],
+    path: Path,
+    scorers: Mapping[str, Scorer],
+    progress: Progress | None,
+) -> dict[str, Scores]:
+    """Annotate the records piece by piece and return the scores of each annotator."""
+    n_done = 0
+    for batch, found in predictions(annotators, records, path):
+        for name, scorer in scorers.items():
+            scorer.add(batch, found[name].to_pylist())
+        n_done += len(batch)
+        if progress:
+            progress(n_done, len(records))
+    return {name: scorer.scores() for name, scorer in scorers.items()}
+
+
+def run_settings(annotator: BertAnnotator) -> dict[str, Any]:
+    """Return how an annotator was run."""
+    return {
+        "max_length": annotator.max_length,
+        "stride": annotator.encoder.stride,
+        "precision": annotator.loaded.encoder.precision,
+        "device": annotator.loaded.encoder.device,
+    }
 
 
 def annotators_for(model: str, kind: Kind, first: Gold, options: Options) -> list[BertAnnotator]:
