@@ -15,7 +15,8 @@ from bertpipe.cli.overrides import split_overrides
 from bertpipe.config import RunConfig, load_config
 from bertpipe.corpus import Corpus, open_corpus
 from bertpipe.corpus.chunks import SourceDone, iterate_chunks
-from bertpipe.errors import BertpipeError, ConfigError, CorpusError
+from bertpipe.encoder.resolve import resolve, weight_files
+from bertpipe.errors import BertpipeError, ConfigError, CorpusError, ModelError
 
 NAMES = (
     "a.txt",
@@ -99,6 +100,23 @@ def read_config(data: bytes) -> None:
         assert RunConfig.from_dict(config.to_dict()) == config
 
 
+def open_model(data: bytes) -> None:
+    """Take the bytes for three files of a model folder, divided by NULs, and look for it."""
+    files = ("config.json", "model.safetensors.index.json", "tokenizer_config.json")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place).resolve() / "model"
+        folder.mkdir()
+        for file, content in zip(files, data.split(b"\0"), strict=False):
+            (folder / file).write_bytes(content)
+        try:
+            found = resolve(str(folder)).path
+        except ModelError as error:
+            _check_message(error, folder)
+            return
+        for weights in weight_files(found):
+            assert weights.resolve().is_relative_to(folder), weights
+
+
 def _check_message(error: BertpipeError, path: Path) -> None:
     """Assert that a message is one line, valid Unicode and of bounded length."""
     message = str(error)
@@ -107,4 +125,8 @@ def _check_message(error: BertpipeError, path: Path) -> None:
     assert len(message) < 2_000 + len(str(path)), message
 
 
-TARGETS: Mapping[str, Callable[[bytes], Any]] = {"readers": read_corpus, "config": read_config}
+TARGETS: Mapping[str, Callable[[bytes], Any]] = {
+    "readers": read_corpus,
+    "config": read_config,
+    "model": open_model,
+}
