@@ -1,7 +1,7 @@
 """Turn records into windows of token ids with targets, as use will cut them."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -73,16 +73,31 @@ class Encoder:
         ]
 
     def sentences(self, records: list[Sentence], labels: dict[str, int]) -> list[Feature]:
-        """Cut sentences; a word's label stands on its first sub-token, -100 on the others."""
+        """Cut sentences; a word's label stands on its first sub-token, -100 on the others.
+
+        A run takes the pieces of `U.S.` for words, where the tokenizer parts them: each has the
+        word's label on its first sub-token, going on from the first piece.
+        """
         texts, words = zip(*(record.laid_out() for record in records), strict=True)
         found = self.windows(list(texts))
         features = []
         for row, record in enumerate(found["overflow_to_sample_mapping"]):
             starts = first_tokens(found["offset_mapping"][row], words[record])
-            tags = records[record].tags
-            target = [labels[tags[word]] if word >= 0 else IGNORED for word in starts]
+            begins = self._begins_piece(found, row)
+            target = tag_ids(starts, begins, records[record].tags, labels)
             features.append(_feature(found, row, target, record, starts))
         return features
+
+    def _begins_piece(self, found: Any, row: int) -> list[bool]:
+        """Tell which tokens begin a piece that a run takes for a word."""
+        prefix = getattr(self.tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)
+        if not prefix:
+            return [False] * len(found["input_ids"][row])  # there words end at spaces alone
+        is_text = (end > start for start, end in found["offset_mapping"][row])
+        return [
+            inside and not token.startswith(prefix)
+            for inside, token in zip(is_text, found.tokens(row), strict=True)
+        ]
 
     def plain(self, texts: list[str]) -> list[Feature]:
         """Cut texts that have no labels; a window of special tokens alone is left out."""
@@ -149,6 +164,21 @@ def first_tokens(offsets: Sequence[tuple[int, int]], words: Sequence[tuple[int, 
         begins = last < word < len(words) and start <= words[word][0]
         found.append(word if begins else -1)
         last = max(last, word)
+    return found
+
+
+def tag_ids(
+    starts: Sequence[int], begins: Sequence[bool], tags: Sequence[str], labels: Mapping[str, int]
+) -> list[int]:
+    """Return the label id of each token: of words, and of the pieces that go on a word."""
+    found, tag = [], None
+    for word, is_piece in zip(starts, begins, strict=True):
+        if word >= 0:
+            tag = tags[word]
+            found.append(labels[tag])
+        else:
+            going_on = None if tag is None else goes_on(tag, labels)
+            found.append(labels[going_on] if is_piece and going_on else IGNORED)
     return found
 
 

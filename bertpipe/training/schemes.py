@@ -1,6 +1,6 @@
 """Check that tags keep to one scheme: IOB1, IOB2, BILOU, IOBES, or plain labels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bertpipe.annotators.tags import OUTSIDE, find_prefixes
 from bertpipe.errors import CorpusError
@@ -39,6 +39,16 @@ def follows(before: str, tag: str) -> bool:
     if opened in OPEN or prefix in GOING_ON:
         return opened in OPEN and prefix in GOING_ON and old == new
     return True
+
+
+def goes_on(tag: str, labels: Collection[str]) -> str | None:
+    """Return the tag behind `tag` within one word; None where a scheme marks ends, or lacks it."""
+    prefix, kind = split(tag)
+    if not prefix:
+        return tag
+    if any(split(label)[0] not in ("", *OPEN) for label in labels):
+        return None
+    return f"I-{kind}" if f"I-{kind}" in labels else None
 
 
 def split(tag: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from bertpipe.training.features import (
     first_tokens,
     one_window_each,
 )
+from bertpipe.training.schemes import goes_on
 from bertpipe.training.sources import Labelled, Question, Sentence
 from bertpipe.training.spans import split_words
 
@@ -126,3 +127,29 @@ def test_words_of_an_unknown_text_stand_apart_by_spaces():
         "Bad Ems .",
         [(0, 3), (4, 7), (8, 9)],
     )
+
+
+def test_the_pieces_of_a_word_that_a_run_takes_for_words_have_its_label(tokenizer):
+    labels = {"B-LOC": 0, "I-LOC": 1, "O": 2}
+    sentence = Sentence(["visits", "anna.paris."], ["O", "B-LOC"], 0)
+    (feature,) = Encoder(tokenizer, 16, 4).sentences([sentence], labels)
+    pieces = tokenizer.convert_ids_to_tokens(feature.ids)
+    own = [token for token, word in enumerate(feature.positions) if word == 1]
+    assert own == [pieces.index("anna")]
+    expected = {"[CLS]": IGNORED, "[SEP]": IGNORED, "visits": 2, "anna": 0, ".": 1, "paris": 1}
+    assert feature.target == [expected[piece] for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("tag", "labels", "expected"),
+    [
+        ("B-LOC", ("B-LOC", "I-LOC", "O"), "I-LOC"),
+        ("I-LOC", ("I-LOC", "O"), "I-LOC"),
+        ("O", ("B-LOC", "I-LOC", "O"), "O"),
+        ("NOUN", ("NOUN", "VERB"), "NOUN"),
+        ("B-LOC", ("B-LOC", "O"), None),
+        ("S-LOC", ("B-LOC", "E-LOC", "I-LOC", "O", "S-LOC"), None),
+    ],
+)
+def test_a_tag_goes_on_inside_a_word_where_the_scheme_marks_no_ends(tag, labels, expected):
+    assert goes_on(tag, labels) == expected
