@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertpipe.errors import ConfigError
 from bertpipe.training.base import plain
+from bertpipe.training.schemes import goes_on
 from bertpipe.training.sources import Labelled, Question, Sentence
 
 if TYPE_CHECKING:
