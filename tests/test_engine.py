@@ -189,7 +189,8 @@ def test_a_signal_ends_the_waiting_for_standard_input(n_lines, tmp_path, regex_p
     assert process.wait(timeout=60) == 143
     process.stdin.close()
     assert "Stopped by SIGTERM" in (tmp_path / "errors").read_text()
-    assert len(list(output.glob("*.parquet"))) == (1 if n_lines else 0)
+    # A part of each worker that had annotated a chunk by then.
+    assert len(list(output.glob("*.parquet"))) in ((1, 2) if n_lines else (0,))
 
 
 def wait_for_signals(process):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bertpipe.errors import ConfigError
+from bertpipe.settings import read_cfg
 from bertpipe.training.settings import read_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs/train").glob("*.cfg"))
@@ -10,7 +11,9 @@ RECIPES = sorted((Path(__file__).parents[2] / "configs/train").glob("*.cfg"))
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_read(path):
-    settings = read_settings(path, {"paths.data": "corpus", "training.epochs": 7})
+    named = [name for name in ("data", "train", "dev") if name in read_cfg(path)["paths"]]
+    corpus = {f"paths.{name}": "corpus" for name in named}
+    settings = read_settings(path, {**corpus, "training.epochs": 7})
     assert settings.training.epochs == 7
     for task in settings.tasks.values():
         assert task.train
