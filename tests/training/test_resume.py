@@ -21,7 +21,13 @@ MANY = ["--training.epochs=30", "--training.dropout=0.1", "--training.checkpoint
 
 def start(recipe: Path, output: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "bertpipe", "train", str(recipe), f"--paths.output={output}"]
-    return subprocess.Popen([*command, *MANY, *more], stderr=subprocess.PIPE, text=True)
+    # A shell starts what runs in the background with SIGINT ignored, and children inherit it.
+    return subprocess.Popen(
+        [*command, *MANY, *more],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def finish(recipe: Path, output: Path, *more: str) -> str:
