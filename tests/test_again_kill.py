@@ -37,8 +37,8 @@ def test_killed_while_it_recomputes_and_compacts_an_output_is_whole_in_the_end(
     api.run(corpus, output=tmp_path / "fresh", components=components, workers=0)
     assert rows(out) == rows(tmp_path / "fresh")
     assert verify(out, [str(corpus)]).findings == ()
-    # A process killed while it wrote its name leaves `.lock.TOKEN`. It might still be asking for the
-    # lock, so a start within the minute leaves it there.
+    # A process killed while it wrote its name leaves `.lock.TOKEN`. It might still be asking for
+    # the lock, so a start within the minute leaves it there.
     left = {path.name for path in (out / "_bertpipe").iterdir()}
     assert {name for name in left if not name.startswith(".lock.")} == {
         "components.json",
