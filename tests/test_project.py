@@ -120,8 +120,10 @@ def test_a_wheel_has_every_file_of_the_package(tmp_path: Path):
 def test_constraints_pin_all_that_is_installed():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {normal(line.split("==")[0]): line.split("==")[1] for line in lines if "==" in line}
-    # Only the folder of the environment: setuptools, once imported, puts the packages it carries on sys.path.
-    installed = {normal(d.name): d.version.split("+")[0] for d in distributions(path=[get_path("purelib")])}
+    # The environment's folder alone: setuptools, once imported, adds the packages that it carries.
+    installed = {
+        normal(d.name): d.version.split("+")[0] for d in distributions(path=[get_path("purelib")])
+    }
     foreign = {name for name in installed if not name.startswith(("bertpipe", "pip"))}
     assert {name: pinned.get(name) for name in foreign} == {n: installed[n] for n in foreign}
 

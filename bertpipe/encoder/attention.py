@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bertpipe.encoder.base import Inputs
+from bertpipe.encoder.product import ROW_STEP
 
 SCORES_AT_ONCE = 1 << 19  # of attention in bf16 on a CPU core: they stay in its cache
 SAFE_TOTALS = (1e-30, 1e30)  # sums of exponentials that lost nothing in bf16
@@ -25,6 +26,7 @@ def attend(qkv: Tensor, inputs: Inputs) -> Tensor:
         query, key, value = qkv.unbind(1)
         return _varlen(query, key, value, offsets, offsets, longest, longest)
     mixed = torch.empty_like(qkv[:, 0])
+    mixed[len(inputs.ids) :] = 0
     for start, count, length in inputs.groups:
         end = start + count * length
         group = qkv[start:end].unflatten(0, (count, length)).permute(2, 0, 3, 1, 4)
@@ -82,28 +84,44 @@ def _attend_equal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.is_cuda or query.dtype == torch.float32:
         return functional.scaled_dot_product_attention(query, key, value)
     n_windows, n_heads, length, _ = query.shape
-    query, key, value = (each.flatten(0, 1) for each in (query, key.transpose(2, 3), value))
-    out = torch.empty_like(query)
-    step = max(1, SCORES_AT_ONCE // length**2)
+    query, key, value = (_whole_steps(each) for each in (query, key, value))
+    key, out = key.transpose(1, 2), torch.empty_like(query)
+    step = max(1, SCORES_AT_ONCE // query.shape[1] ** 2)
     for i in range(0, n_windows * n_heads, step):
         part = slice(i, i + step)
-        _attend_in_bf16(query[part], key[part], value[part], out[part])
-    return out.unflatten(0, (n_windows, n_heads))
+        _attend_in_bf16(query[part], key[part], value[part], out[part], length)
+    return out[:, :length].unflatten(0, (n_windows, n_heads))
 
 
-def _attend_in_bf16(query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
-    """Write to `out` the attention of queries (n, length, depth) on keys (n, depth, length).
+def _whole_steps(states: Tensor) -> Tensor:
+    """Lay out states (n_windows, n_heads, length, depth) as (n_windows x n_heads, steps, depth).
 
+    steps: the length made up with zeros to a multiple of `ROW_STEP`.
+    """
+    n_windows, n_heads, length, depth = states.shape
+    steps = length + -length % ROW_STEP
+    laid = states.new_zeros(n_windows, n_heads, steps, depth)
+    laid[:, :, :length] = states
+    return laid.flatten(0, 1)
+
+
+def _attend_in_bf16(query: Tensor, key: Tensor, value: Tensor, out: Tensor, length: int) -> None:
+    """Write to `out` the attention of queries (n, steps, depth) on keys (n, depth, steps).
+
+    Keys and values from `length` on are zeros: such values add nothing, and such keys are left out
+    of the totals.
     On a CPU two matrix products are faster than the fused kernel, which computes in fp32, and
     exponentials of the scores as they are faster than torch's soft-max, which subtracts the largest
     first (`python -m benchmarks parts`). That changes nothing, unless a sum of exponentials leaves
     the range of the numbers: then the soft-max is taken.
     """
     weights = _scores(query, key).exp_()
-    totals = weights.sum(-1, keepdim=True)
+    totals = weights[..., :length].sum(-1, keepdim=True)
     low, high = totals.aminmax()
     if not SAFE_TOTALS[0] < low.item() <= high.item() < SAFE_TOTALS[1]:
-        weights, totals = _scores(query, key).softmax(-1), totals.new_ones(())
+        weights, totals = _scores(query, key), totals.new_ones(())
+        weights[..., length:] = -torch.inf
+        weights = weights.softmax(-1)
     torch.bmm(weights, value, out=out)
     out /= totals
 

@@ -127,7 +127,8 @@ class SharedRun:
     def __call__(self, inputs: Inputs) -> list[Tensor]:
         """Return the hidden states of each encoder, in order."""
         known: dict[tuple[str, ...], Tensor] = {}
-        return [self._run(encoder, inputs, known) for encoder in self.encoders]
+        n_tokens = len(inputs.ids)  # a stage may have made the rows up to a rounder number
+        return [self._run(encoder, inputs, known)[:n_tokens] for encoder in self.encoders]
 
     def _run(
         self, encoder: Encoder, inputs: Inputs, known: dict[tuple[str, ...], Tensor]
@@ -161,7 +162,7 @@ def pooled(encoder: Encoder, how: str) -> Encoder:
     def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
         assert hidden is not None
         lengths = inputs.offsets.diff().long()
-        return torch.segment_reduce(hidden, how, lengths=lengths)
+        return torch.segment_reduce(hidden[: len(inputs.ids)], how, lengths=lengths)
 
     stage = Stage(f"{how}/{encoder.device}", run)
     return replace(encoder, stages=(*encoder.stages, stage))

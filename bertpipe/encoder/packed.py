@@ -15,7 +15,7 @@ from transformers.activations import ACT2FN
 
 from bertpipe.encoder.attention import attend, attend_first
 from bertpipe.encoder.base import Encoder, Inputs, Stage, digest
-from bertpipe.encoder.product import Product
+from bertpipe.encoder.product import Product, whole_steps
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BERT_LIKE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra"})
@@ -172,7 +172,7 @@ def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool)
     embeddings = embeddings_of(base)
     key = digest(embeddings, ("embeddings", embeddings.first_position, embeddings.norm.eps))
     embeddings = embeddings.to(device).eval()
-    stages = [Stage(f"{key}/{suffix}", lambda _, inputs: embeddings(inputs))]
+    stages = [Stage(f"{key}/{suffix}", lambda _, inputs: whole_steps(embeddings(inputs)))]
     for i, parts in enumerate(layers):
         only_first = first_token and i == len(layers) - 1
         kind = FirstTokenLayer if only_first else Layer

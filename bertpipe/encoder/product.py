@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# oneDNN prepares a product for each number of rows that it meets, and keeps it: over a corpus that
+# would be thousands and gigabytes. Rows are therefore made up to a multiple of this.
+ROW_STEP = 32
+
 
 class Product:
     """Several linear layers as one: (n, n_in) -> (n, n_out), their outputs side by side.
@@ -25,8 +29,16 @@ class Product:
     def __call__(self, states: Tensor) -> Tensor:
         """Multiply states (n, n_in); (n, n_out)."""
         if self.is_packed:
-            return _multiply(states, self.weight, self.bias)
+            return _multiply(whole_steps(states), self.weight, self.bias)[: len(states)]
         return functional.linear(states, self.weight, self.bias)
+
+
+def whole_steps(states: Tensor) -> Tensor:
+    """Add rows of zeros to states (n, width) on a CPU until n is a multiple of `ROW_STEP`."""
+    n_missing = -len(states) % ROW_STEP
+    if states.is_cuda or not n_missing:
+        return states
+    return functional.pad(states, (0, 0, 0, n_missing))
 
 
 @cache

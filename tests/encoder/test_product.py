@@ -6,9 +6,10 @@ import torch
 from torch.nn import functional
 
 from bertpipe.batching.plan import Batch
+from bertpipe.encoder import product as products
 from bertpipe.encoder.attention import attend
 from bertpipe.encoder.base import to_device
-from bertpipe.encoder.product import Product, has_onednn
+from bertpipe.encoder.product import ROW_STEP, Product, has_onednn
 
 LENGTHS = (7, 7, 3, 1)
 
@@ -43,6 +44,26 @@ def test_a_product_is_its_linear_layers_side_by_side(dtype, tolerance, is_plain,
     assert product.is_packed is not is_plain
     expected = torch.cat([layer(states) for layer in layers], dim=1)
     assert (product(states.to(dtype)).float() - expected).abs().max() < tolerance
+
+
+def test_onednn_meets_few_numbers_of_rows_and_each_row_gets_its_product(monkeypatch):
+    if not has_onednn(torch.float32):
+        pytest.skip("oneDNN has no product of float32 here")
+    met, multiply = set(), products._multiply
+
+    def noted(states, weight, bias):
+        met.add(len(states))
+        return multiply(states, weight, bias)
+
+    monkeypatch.setattr(products, "_multiply", noted)
+    layer = torch.nn.Linear(16, 8).requires_grad_(False)
+    product = Product([layer], torch.float32, "cpu")
+    for n_rows in range(100):
+        states = torch.randn(n_rows, 16)
+        found = product(states)
+        assert found.shape == (n_rows, 8)
+        assert n_rows == 0 or (found - layer(states)).abs().max() < 1e-5
+    assert met == {0, ROW_STEP, 2 * ROW_STEP, 3 * ROW_STEP, 4 * ROW_STEP}
 
 
 @pytest.mark.parametrize("scale", [1, 20], ids=["usual scores", "scores beyond exp"])

@@ -1,5 +1,8 @@
 """What encoders have in common is computed once, and kept no longer than it is needed."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import torch
 
 from bertpipe.encoder.base import Encoder, SharedRun, Stage, digest
@@ -21,7 +24,8 @@ def test_only_the_states_at_which_encoders_part_are_kept():
     run = SharedRun(
         [encoder("abcd"), encoder("abce"), encoder("abcd"), encoder("af"), encoder("g")]
     )
-    found = [int(hidden) for hidden in run(None)]  # type: ignore[arg-type]
+    inputs: Any = SimpleNamespace(ids=torch.zeros(1))
+    found = [int(hidden) for hidden in run(inputs)]
     assert found == [4, 4, 4, 2, 1]
     assert sorted(seen) == list("abcdefg")
     assert run.n_shared == [0, 3, 4, 1, 0]
