@@ -159,15 +159,15 @@ def _processor() -> str:
 @click.argument("corpus", type=click.Path(exists=True, path_type=Path))
 @click.option("--components", default="ner,sentiment", help="Names, separated by commas.")
 @click.option("--early", default=5_000, help="Rows after which memory is to stay as it is.")
-def long_run(corpus: Path, components: str, early: int) -> None:
+@output_option
+def long_run(corpus: Path, components: str, early: int, output: Path | None) -> None:
     """Watch the memory of a run over the whole of a corpus.
 
     Example: python -m benchmarks long-run reviews.jsonl
     """
     from benchmarks.long_run import measure
 
-    for line in measure(corpus, components.split(","), early=early):
-        click.echo(line)
+    _tell(measure(corpus, components.split(","), early=early), output)
 
 
 if __name__ == "__main__":
