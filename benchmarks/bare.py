@@ -74,7 +74,7 @@ def main(job: Path) -> None:
     for texts in wanted["chunks"]:
         request = annotator.request(pa.record_batch({"text": texts}))
         windowed = run._cut(request)
-        for which in plan(windowed.windows.lengths, budget=run.batch_tokens):
+        for which in plan(windowed.windows.lengths, budget=run.scorer.batch_tokens):
             batch = pack(which, windowed.tokens, windowed.windows, run.loaded.template)
             inputs.append(to_device(batch, device))
     with torch.inference_mode():

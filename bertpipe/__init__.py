@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from bertpipe.annotators.classification import pool_windows as pool_windows
     from bertpipe.annotators.factories import ENCODER as ENCODER
     from bertpipe.annotators.factories import encoder_settings as encoder_settings
-    from bertpipe.annotators.passes import Request as Request
-    from bertpipe.annotators.passes import Windowed as Windowed
-    from bertpipe.annotators.passes import text_request as text_request
     from bertpipe.annotators.questions import pair_request as pair_request
+    from bertpipe.annotators.request import Request as Request
+    from bertpipe.annotators.request import Windowed as Windowed
+    from bertpipe.annotators.request import text_request as text_request
     from bertpipe.annotators.sentences import sentence_reads as sentence_reads
     from bertpipe.annotators.sentences import sentence_request as sentence_request
     from bertpipe.annotators.sentences import span_lists as span_lists
@@ -66,8 +66,8 @@ _HOMES = {
     "EncoderSettings": "bertpipe.config",
     "Head": "bertpipe.annotator",
     "LoadedModel": "bertpipe.encoder.load",
-    "Request": "bertpipe.annotators.passes",
-    "Windowed": "bertpipe.annotators.passes",
+    "Request": "bertpipe.annotators.request",
+    "Windowed": "bertpipe.annotators.request",
     "check_choice": "bertpipe.annotators.base",
     "check_range": "bertpipe.annotators.base",
     "encoder_settings": "bertpipe.annotators.factories",
@@ -76,7 +76,7 @@ _HOMES = {
     "sentence_reads": "bertpipe.annotators.sentences",
     "sentence_request": "bertpipe.annotators.sentences",
     "span_lists": "bertpipe.annotators.sentences",
-    "text_request": "bertpipe.annotators.passes",
+    "text_request": "bertpipe.annotators.request",
     "to_classes": "bertpipe.annotators.classes",
 }
 _MODULES = ("docs",)

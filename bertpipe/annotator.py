@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from torch import Tensor
 
-    from bertpipe.annotators.passes import Windowed
+    from bertpipe.annotators.request import Windowed
 
 
 class Annotator(Protocol):

@@ -45,7 +45,8 @@ class Report:
     examples: one message of each type of error.
     labels: how often each component found each label, in this run.
     passes: for each pass through an encoder of this run the `layers` of its components by name, how
-    many of them are `shared`, computed for a component before it already, and its `tokens`.
+    many of them are `shared`, computed for a component before it already, its `tokens`, and
+    `batch_tokens`, the budget of a batch at the end: less than at first if one did not fit.
     n_tokens: special tokens not counted. seconds: from ready workers to the last commit.
     """
 
@@ -150,9 +151,16 @@ class Tally:
 
     @property
     def passes(self) -> list[dict[str, Any]]:
-        """Return what the workers say of their passes: the same ones, with tokens of their own."""
+        """Return what the workers say of their passes: tokens summed, and the least budget."""
         said = zip(*(message["passes"] for message in self._finished.values()), strict=True)
-        return [{**same[0], "tokens": sum(each["tokens"] for each in same)} for same in said]
+        return [
+            {
+                **same[0],
+                "tokens": sum(each["tokens"] for each in same),
+                "batch_tokens": min(each["batch_tokens"] for each in same),
+            }
+            for same in said
+        ]
 
     def _sum(self, what: str) -> Counter[str]:
         total: Counter[str] = Counter()

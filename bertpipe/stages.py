@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertpipe.annotator import Annotator, checked
+from bertpipe.clock import Clock
 from bertpipe.errors import BertpipeError, DocumentError, UsageError, WorkerError
 from bertpipe.masking import hide_secrets
 from bertpipe.patience import Patience
@@ -89,7 +89,7 @@ def make_steps(annotators: Sequence[Annotator]) -> list[Step]:
 class Stages:
     """Takes chunks from records to output columns.
 
-    seconds: time by stage. counts: rows, errors, characters and what the passes count.
+    clock: time by stage. counts: rows, errors, characters and what the passes count.
     """
 
     def __init__(
@@ -108,14 +108,17 @@ class Stages:
         self.patience = [Patience(document_timeout, is_alone=is_alone) for _ in self.steps]
         self.text_field = text_field
         self.types = {annotator.name: annotator.type for annotator in annotators}
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.clock = Clock()
 
     def annotate(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Return the records with the annotation columns, the statistics and `_error` added.
 
         A record without a text, or in error, goes through no annotator; its annotations are null.
         """
-        start = time.perf_counter()
+        with self.clock.timed("annotate"):
+            return self._annotated(records)
+
+    def _annotated(self, records: pa.RecordBatch) -> pa.RecordBatch:
         has_text = records.column(self.text_field).is_valid()
         is_usable = pc.and_(has_text, records.column(ERROR).is_null())
         usable = np.flatnonzero(is_usable.to_numpy(zero_copy_only=False))
@@ -131,7 +134,6 @@ class Stages:
             columns[name] = array.take(indices)
         errors = {int(usable[row]): error for row, error in outcome.errors.items()}
         columns[ERROR] = _merge_errors(records.column(ERROR), errors)
-        self.seconds["annotate"] += time.perf_counter() - start
         return _with_columns(records, columns)
 
     def _run_steps(self, batch: pa.RecordBatch) -> Outcome:
@@ -150,7 +152,7 @@ class Stages:
         total: Counter[str] = Counter()
         for step in self.steps:
             if isinstance(step, PassStep):
-                total.update(step.shared.counts)
+                total.update(dict(step.shared.counts))
         return dict(total)
 
     def passes(self) -> list[dict[str, Any]]:
@@ -159,10 +161,11 @@ class Stages:
 
     def timings(self) -> dict[str, float]:
         """Return the seconds spent by stage."""
-        shared = [step.shared.seconds for step in self.steps if isinstance(step, PassStep)]
-        total = dict(self.seconds)
-        for seconds in shared:
-            total |= {stage: total.get(stage, 0.0) + spent for stage, spent in seconds.items()}
+        clocks = [step.shared.clock for step in self.steps if isinstance(step, PassStep)]
+        total = dict(self.clock.seconds)
+        for clock in clocks:
+            spent = dict(clock.seconds)
+            total |= {stage: total.get(stage, 0.0) + seconds for stage, seconds in spent.items()}
         return total
 
 

@@ -107,7 +107,10 @@ class Worker:
     def chunk(self, message: Message, records: pa.RecordBatch) -> None:
         """Annotate a chunk and write it to the open part."""
         annotated = self.stages.annotate(records)
-        start = time.perf_counter()
+        with self.stages.clock.timed("write"):
+            self._write(message, annotated)
+
+    def _write(self, message: Message, annotated: pa.RecordBatch) -> None:
         summary = summarise(annotated, self.stages.types)
         with self.lock, self._writing():
             writer = self._open_writer()
@@ -117,7 +120,6 @@ class Worker:
             is_old = time.monotonic() - self.opened_at >= self.settings["part_seconds"]
             if is_old or writer.n_bytes >= self.settings["part_bytes"]:
                 self.close_part()
-        self.stages.seconds["write"] += time.perf_counter() - start
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ STAGES = {
     "taking the lock": ("bertpipe.output.lock", "_appear", "after", 1),
     "reading": ("bertpipe.corpus.jsonl", "read", "before", 2),
     "tokenising": ("bertpipe.annotators.passes", "tokenize", "before", 3),
-    "forward": ("bertpipe.annotators.passes", "Pass._heads_on", "after", 4),
+    "forward": ("bertpipe.annotators.scoring", "Scorer._heads_on", "after", 4),
     "decoding": ("bertpipe.annotators.ner", "group", "before", 3),
     "writing": ("bertpipe.output.parquet", "PartWriter.write", "after", 3),
     "closing a part": ("bertpipe.output.parquet", "sync_file", "before", 3),

@@ -21,6 +21,7 @@ ORDER = (
     "tolerance",
     "settings",
     "config",
+    "clock",
     "upstream",
     "docs",
     "corpus",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertpipe.annotators.passes import Windowed
+from bertpipe.annotators.request import Windowed
 from bertpipe.annotators.spans import Characters
 from bertpipe.annotators.words import widen
 from bertpipe.batching.windows import Windows, ranges

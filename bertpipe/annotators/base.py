@@ -19,7 +19,8 @@ import torch
 from bertpipe import docs
 from bertpipe.annotator import Head
 from bertpipe.annotators import upstream
-from bertpipe.annotators.passes import Pass, Request, text_request
+from bertpipe.annotators.passes import Pass
+from bertpipe.annotators.request import Request, text_request
 from bertpipe.annotators.saving import copy_model, to_zip, unpack
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import list_devices, resolve_precision

@@ -12,7 +12,7 @@ from torch import Tensor
 from bertpipe import docs
 from bertpipe.annotators.base import BertAnnotator, check_choice, check_range, read_config
 from bertpipe.annotators.classes import to_classes
-from bertpipe.annotators.passes import Request, Windowed
+from bertpipe.annotators.request import Request, Windowed
 from bertpipe.annotators.sentences import sentence_reads, sentence_request, span_lists
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel

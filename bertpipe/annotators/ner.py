@@ -13,7 +13,7 @@ from torch import Tensor
 from bertpipe import docs
 from bertpipe.annotators.base import BertAnnotator, check_choice
 from bertpipe.annotators.entities import Units, group, separate, to_arrow, words
-from bertpipe.annotators.passes import Windowed
+from bertpipe.annotators.request import Windowed
 from bertpipe.annotators.spans import Characters, keep, read_characters
 from bertpipe.annotators.tags import OUTSIDE, plain_tags, read_tags
 from bertpipe.annotators.words import Continuations, Continues

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from bertpipe import docs
 from bertpipe.annotators.answers import find_answers
 from bertpipe.annotators.base import BertAnnotator, check_range
-from bertpipe.annotators.passes import Request, Windowed
 from bertpipe.annotators.questions import own_questions, same_questions
+from bertpipe.annotators.request import Request, Windowed
 from bertpipe.annotators.spans import lists, read_characters
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.load import LoadedModel

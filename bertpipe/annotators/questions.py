@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotators.passes import Request
+from bertpipe.annotators.request import Request
 from bertpipe.batching.windows import Items
 from bertpipe.errors import DocumentError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotators.passes import Request, text_request
+from bertpipe.annotators.request import Request, text_request
 from bertpipe.docs import SENTENCES
 from bertpipe.errors import ConfigError, DocumentError
 

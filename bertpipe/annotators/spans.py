@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from bertpipe.annotators.passes import Windowed
+from bertpipe.annotators.request import Windowed
 from bertpipe.batching.windows import ranges
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from bertpipe.annotators.passes import Request, Windowed
+from bertpipe.annotators.request import Request, Windowed
 from bertpipe.batching.plan import pack
 from bertpipe.batching.tokens import Template, Tokens, tokenize
 from bertpipe.batching.windows import Items, Windows, ranges

@@ -29,5 +29,12 @@ def profile_lines(report: Report) -> Iterator[str]:
             ("padding", f"{report.padding:.2%} of the computed tokens"),
             ("batches", f"{report.counts.get('batches', 0):,}"),
             ("halved", f"{report.counts.get('halvings', 0):,} that did not fit the memory"),
+            *(
+                (
+                    "budget",
+                    f"{each['batch_tokens']:,} tokens a batch of {', '.join(each['layers'])}",
+                )
+                for each in report.passes
+            ),
         ]
     )

@@ -85,11 +85,19 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     for each in report.passes:
         if len(each["layers"]) > 1:
             yield "one pass", _shared(each)
+    if report.counts.get("halvings"):
+        yield "memory", _halved(report)
     for name, labels in report.labels.items():
         yield name, _counts(labels)
     yield "errors", f"{report.n_errors:,}"
     for kind, n_errors in sorted(report.errors_by_type.items()):
         yield f"  {kind}", f"{n_errors:,}{shorten(report.examples.get(kind))}"
+
+
+def _halved(report: Report) -> str:
+    budget = min(each["batch_tokens"] for each in report.passes)
+    n_times = counted(report.counts["halvings"], "time")
+    return f"did not suffice {n_times}; --run.batch_tokens {budget} begins with what did"
 
 
 def _shared(one_pass: Mapping[str, Mapping[str, int]]) -> str:

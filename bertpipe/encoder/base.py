@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, takewhile
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bertpipe.batching.plan import Batch
+from bertpipe.encoder.transfer import to_gpu
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,14 @@ def to_device(batch: Batch, device: str) -> Inputs:
     """Copy a packed batch to the device."""
     lengths = (batch.offsets[1:] - batch.offsets[:-1]).tolist()
 
-    def move(array: Any) -> Tensor:
-        tensor = torch.from_numpy(array)
-        return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
-
     return Inputs(
-        ids=move(batch.ids),
-        types=move(batch.types),
-        positions=move(batch.positions),
-        first=move(batch.offsets[:-1]),
+        ids=to_gpu(batch.ids, device),
+        types=to_gpu(batch.types, device),
+        positions=to_gpu(batch.positions, device),
+        first=to_gpu(batch.offsets[:-1], device),
         groups=_groups(lengths),
         lengths=lengths,
-        offsets=move(batch.offsets.astype("int32")),
+        offsets=to_gpu(batch.offsets.astype("int32"), device),
     )
 
 

@@ -34,11 +34,13 @@ def wanted(tiny):
 class SmallMemory:
     """The heads, in front of an allocator without room: it raises what that of a device raises."""
 
-    def __init__(self, shared, n_tokens):
-        self.heads_on = shared._heads_on
+    def __init__(self, scorer, n_tokens):
+        self.heads_on = scorer._heads_on
         self.n_tokens = n_tokens
+        self.sizes = []
 
     def __call__(self, batch):
+        self.sizes.append(len(batch.ids))
         if len(batch.ids) > self.n_tokens:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return self.heads_on(batch)
@@ -47,17 +49,32 @@ class SmallMemory:
 def test_a_batch_that_does_not_fit_the_memory_is_halved_and_gives_what_it_would(ner, wanted):
     stages = Stages([ner], text_field="text")
     (step,) = stages.steps
-    step.shared._heads_on = SmallMemory(step.shared, 70)  # type: ignore[attr-defined]
+    step.shared.scorer._heads_on = SmallMemory(step.shared.scorer, 70)  # type: ignore[attr-defined]
     found = annotated(stages, TEXTS)
     assert found["ner"].to_pylist() == wanted
     assert found[ERROR].null_count == len(TEXTS)
     assert stages.counts()["halvings"] > 1
 
 
+def test_a_pass_goes_on_with_the_budget_that_fitted_the_memory(ner, wanted):
+    stages = Stages([ner], text_field="text")
+    (step,) = stages.steps
+    scorer = step.shared.scorer  # type: ignore[attr-defined]
+    memory = scorer._heads_on = SmallMemory(scorer, 70)
+    assert annotated(stages, TEXTS)["ner"].to_pylist() == wanted
+    n_halvings = scorer.counts["halvings"]
+    (said,) = stages.passes()
+    assert said["batch_tokens"] == scorer.batch_tokens < 2 * 70
+    memory.sizes.clear()
+    assert annotated(stages, TEXTS)["ner"].to_pylist() == wanted
+    assert scorer.counts["halvings"] == n_halvings
+    assert max(memory.sizes) <= 70
+
+
 def test_a_document_whose_one_window_does_not_fit_the_memory_is_the_only_one_in_error(ner, wanted):
     stages = Stages([ner], text_field="text")
     (step,) = stages.steps
-    step.shared._heads_on = SmallMemory(step.shared, 40)  # type: ignore[attr-defined]
+    step.shared.scorer._heads_on = SmallMemory(step.shared.scorer, 40)  # type: ignore[attr-defined]
     found = annotated(stages, TEXTS)
     errors = found[ERROR].to_pylist()
     assert {error["type"] for error in errors if error} == {"OutOfMemoryError"}
@@ -84,7 +101,7 @@ def test_a_real_allocator_that_runs_out_is_heard(ner, wanted, monkeypatch):
 
     stages = Stages([ner], text_field="text")
     (step,) = stages.steps
-    monkeypatch.setattr(step.shared, "_heads_on", forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(step.shared.scorer, "_heads_on", forward)  # type: ignore[attr-defined]
     found = annotated(stages, TEXTS)
     assert found[ERROR].null_count == 0
     assert "allocate" in found[ERROR][0].as_py()["message"]

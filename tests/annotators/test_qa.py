@@ -127,7 +127,7 @@ def test_a_score_does_not_change_when_another_constant_is_added_to_a_windows_log
     batch = pa.record_batch({"text": [LONG]})
     own = Pass([annotator])
     windowed = own._cut(annotator.request(batch))
-    (logits,) = own._score(windowed)
+    (logits,) = own.scorer(windowed)
     shift = np.random.default_rng(0).normal(size=(len(windowed.windows), 2)).astype(np.float32)
     shifted = logits + np.repeat(shift, np.diff(windowed.windows.rows), axis=0)
     before, after = (
