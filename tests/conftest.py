@@ -1,10 +1,15 @@
 """What every test can rely on: nothing from the network, nothing from the user's environment."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from bertpipe.output.files import BOOKKEEPING
+from bertpipe.output.verify import verify
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
@@ -28,3 +33,19 @@ def regex_plugin(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
     monkeypatch.syspath_prepend(folder)
     return "regex_numbers"
+
+
+@pytest.fixture(scope="session")
+def assert_whole() -> Callable[..., None]:
+    """Return a check to make of an output after a fault, when it was gone on with.
+
+    Every page is read: no finding against the corpus, nor against the sources where they were. No
+    file is left that was being written. `**options` are those of `verify`.
+    """
+
+    def check(output: Path, *corpus: Path, **options: Any) -> None:
+        for paths in ([], [str(path) for path in corpus]):
+            assert verify(output, paths, **options).findings == ()
+        assert not list((output / BOOKKEEPING / "tmp").glob("*"))
+
+    return check

@@ -10,7 +10,6 @@ import pyarrow.dataset as ds
 import pytest
 
 from bertpipe import api
-from bertpipe.output.verify import verify
 
 SCRIPT = Path(__file__).with_name("again_process.py")
 
@@ -25,7 +24,7 @@ def rows(out):
 
 @pytest.mark.parametrize("n_kills", [30, pytest.param(300, marks=pytest.mark.slow)])
 def test_killed_while_it_recomputes_and_compacts_an_output_is_whole_in_the_end(
-    n_kills, tmp_path, regex_plugin
+    assert_whole, n_kills, tmp_path, regex_plugin
 ):
     arguments = [sys.executable, str(SCRIPT), str(tmp_path), "7", str(n_kills)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
@@ -41,6 +40,6 @@ def test_killed_while_it_recomputes_and_compacts_an_output_is_whole_in_the_end(
     assert api.run(corpus, output=out, components=components, workers=0).n_new == 0
     api.run(corpus, output=tmp_path / "fresh", components=components, workers=0)
     assert rows(out) == rows(tmp_path / "fresh")
-    assert verify(out, [str(corpus)]).findings == ()
+    assert_whole(out, corpus)
     names = {path.name for path in (out / "_bertpipe").iterdir()}
     assert names == {"components.json", "report.json"}

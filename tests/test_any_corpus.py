@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from bertpipe import api, worker
 from bertpipe.annotators.create import create_all
 from bertpipe.errors import BertpipeError
-from bertpipe.output.verify import verify
 
 FILLER = "x" * 6_000  # few rows fill a chunk
 GOOD = st.builds(
@@ -124,7 +123,9 @@ def strike(fault, output, which):
         max_size=3,
     ),
 )
-def test_cut_and_struck_again_and_again_the_output_is_that_of_an_undisturbed_run(files, nights):
+def test_cut_and_struck_again_and_again_the_output_is_that_of_an_undisturbed_run(
+    assert_whole, files, nights
+):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus, out = folder / "corpus", folder / "out"
@@ -144,5 +145,5 @@ def test_cut_and_struck_again_and_again_the_output_is_that_of_an_undisturbed_run
             strike(fault, out, which)
         assert run(corpus, out).n_rows == n_records
         assert rows(out) == (expected, n_rows)
-        assert verify(out, [str(corpus)]).findings == ()
+        assert_whole(out, corpus)
         assert run(corpus, out).n_new == 0

@@ -16,7 +16,6 @@ import pytest
 
 from bertpipe import api
 from bertpipe.errors import CorpusError, OutputError, StoppedError, WorkerError
-from bertpipe.output.verify import verify
 
 QUICK = str(Path(__file__).parent / "plugin/quick.py")
 
@@ -74,55 +73,69 @@ def wait_for_parts(output, process, n_parts):
         time.sleep(0.02)
 
 
-def test_every_record_is_one_row_and_bad_ones_say_why(corpus, tmp_path, regex_plugin):
+def test_every_record_is_one_row_and_bad_ones_say_why(assert_whole, corpus, tmp_path, regex_plugin):
     report = run(corpus, tmp_path / "out", regex_plugin, workers=0)
     found = rows(tmp_path / "out")
     assert len(found) == report.n_rows == 600
     assert len({row[:2] for row in found}) == 600
     assert report.n_errors == sum(1 for row in found if row[4]) == 4
     assert report.labels == {"numbers": {"NUMBER": 596}}
+    assert_whole(tmp_path / "out", corpus)
 
 
 def test_workers_in_processes_give_the_rows_of_the_one_in_this_process(
-    corpus, tmp_path, regex_plugin, undisturbed
+    assert_whole, corpus, tmp_path, regex_plugin, undisturbed
 ):
     report = run(corpus, tmp_path / "out", regex_plugin, workers=2)
     assert rows(tmp_path / "out") == undisturbed
     assert report.n_workers == 2
+    assert_whole(tmp_path / "out", corpus)
 
 
-def test_a_second_run_has_nothing_to_do_and_still_counts_the_errors(corpus, tmp_path, regex_plugin):
+def test_a_second_run_has_nothing_to_do_and_still_counts_the_errors(
+    assert_whole, corpus, tmp_path, regex_plugin
+):
     run(corpus, tmp_path / "out", regex_plugin, workers=0)
     again = run(corpus, tmp_path / "out", regex_plugin, workers=0)
     assert (again.n_new, again.n_rows, again.n_errors) == (0, 600, 4)
+    assert_whole(tmp_path / "out", corpus)
 
 
-def test_a_new_file_is_all_that_the_next_run_annotates(corpus, tmp_path, regex_plugin):
+def test_a_new_file_is_all_that_the_next_run_annotates(
+    assert_whole, corpus, tmp_path, regex_plugin
+):
     run(corpus, tmp_path / "out", regex_plugin, workers=0)
     (corpus / "aa.jsonl").write_text('{"text": "new 1", "extra": true}\n')
     again = run(corpus, tmp_path / "out", regex_plugin, workers=0)
     assert (again.n_new, again.n_rows) == (1, 601)
+    assert_whole(tmp_path / "out", corpus)
 
 
-def test_after_a_limit_the_next_run_goes_on(corpus, tmp_path, regex_plugin, undisturbed):
+def test_after_a_limit_the_next_run_goes_on(
+    assert_whole, corpus, tmp_path, regex_plugin, undisturbed
+):
     first = run(corpus, tmp_path / "out", regex_plugin, workers=0, limit=123)
     assert first.n_rows == 123
     second = run(corpus, tmp_path / "out", regex_plugin, workers=0)
     assert second.n_new == 600 - 123
     assert rows(tmp_path / "out") == undisturbed
+    assert_whole(tmp_path / "out", corpus)
 
 
-def test_other_settings_are_refused_by_name_and_overwrite_replaces(corpus, tmp_path, regex_plugin):
+def test_other_settings_are_refused_by_name_and_overwrite_replaces(
+    assert_whole, corpus, tmp_path, regex_plugin
+):
     run(corpus, tmp_path / "out", regex_plugin, workers=0)
     other = {"components.numbers.pattern": "[0-4]+"}
     with pytest.raises(OutputError, match=r"pattern"):
         run(corpus, tmp_path / "out", regex_plugin, workers=0, overrides=other)
     report = run(corpus, tmp_path / "out", regex_plugin, workers=0, overrides=other, overwrite=True)
     assert report.n_rows == len(rows(tmp_path / "out")) == 600
+    assert_whole(tmp_path / "out", corpus)
 
 
 def test_killed_again_and_again_it_ends_with_the_rows_of_an_undisturbed_run(
-    corpus, tmp_path, regex_plugin, undisturbed
+    assert_whole, corpus, tmp_path, regex_plugin, undisturbed
 ):
     output = tmp_path / "out"
     for n_parts in (1, 3):
@@ -138,12 +151,12 @@ def test_killed_again_and_again_it_ends_with_the_rows_of_an_undisturbed_run(
     assert start(corpus, output).wait() == 0
     assert before <= {part.name for part in output.glob("*.parquet")}
     assert rows(output) == undisturbed
-    assert not list((output / "_bertpipe").glob("tmp/*"))
+    assert_whole(output, corpus)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
-    number, corpus, tmp_path, regex_plugin, undisturbed
+    assert_whole, number, corpus, tmp_path, regex_plugin, undisturbed
 ):
     output = tmp_path / "out"
     process = start(corpus, output)
@@ -153,7 +166,7 @@ def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     assert "run the same command again" in (tmp_path / "errors").read_text()
     assert start(corpus, output).wait() == 0
     assert rows(output) == undisturbed
-    assert verify(output, [str(corpus)]).findings == ()
+    assert_whole(output, corpus)
 
 
 def wait_for_lock(output, process):

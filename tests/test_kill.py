@@ -11,7 +11,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 
-from bertpipe.output.verify import verify
 from bertpipe.testing import tiny_model
 
 HERE = Path(__file__).parent
@@ -137,10 +136,10 @@ class Job:
             (*map(row.pop("_source").get, key), json.dumps(row)) for row in table.to_pylist()
         )
 
-    def finish(self) -> dict[str, int]:
+    def finish(self, assert_whole: Callable[..., None]) -> dict[str, int]:
         """Let the command come to its end; compare with a run that nobody disturbed."""
         assert self.start().wait() == 0
-        assert verify(self.output, [str(self.corpus)]).findings == ()
+        assert_whole(self.output, self.corpus)
         fresh = self.output.with_name("undisturbed")
         assert self.start(fresh).wait() == 0
         columns = ds.dataset(fresh, format="parquet").schema.names
@@ -153,27 +152,38 @@ class Job:
         return {"files": self.n_files, "rows": len(found), "differences": n_different}
 
 
-def assert_survives(job: Job, n_kills: int, *, n_documents: int) -> None:
-    record = {**job.kill_until(n_kills, n_documents=n_documents), **job.finish()}
-    sys.stdout.write(f"\n{json.dumps(record)}\n")
-    assert record["differences"] == 0
-    assert record["rows"] == record["files"] * n_documents
+@pytest.fixture
+def assert_survives(assert_whole: Callable[..., None]) -> Callable[..., None]:
+    """Kill a job again and again, let it end, and compare it with one that nobody disturbed."""
+
+    def survive(job: Job, n_kills: int, *, n_documents: int) -> None:
+        killed = job.kill_until(n_kills, n_documents=n_documents)
+        record = {**killed, **job.finish(assert_whole)}
+        sys.stdout.write(f"\n{json.dumps(record)}\n")
+        assert record["differences"] == 0
+        assert record["rows"] == record["files"] * n_documents
+
+    return survive
 
 
-def test_killed_ten_times_at_any_moment_nothing_is_lost_or_doubled(tmp_path, regex_plugin):
+def test_killed_ten_times_at_any_moment_nothing_is_lost_or_doubled(
+    tmp_path, regex_plugin, assert_survives
+):
     job = Job(tmp_path, [*QUICK, "--workers", "2"], seed=1)
     assert_survives(job, 10, n_documents=60)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [2])
-def test_killed_two_hundred_times_nothing_is_lost_or_doubled(seed, tmp_path, regex_plugin):
+def test_killed_two_hundred_times_nothing_is_lost_or_doubled(
+    seed, tmp_path, regex_plugin, assert_survives
+):
     job = Job(tmp_path, [*QUICK, "--workers", "2"], seed=seed)
     assert_survives(job, 200, n_documents=120)
 
 
 @pytest.mark.soak
-def test_killed_ten_times_with_a_bert_nothing_is_lost_or_doubled(tmp_path):
+def test_killed_ten_times_with_a_bert_nothing_is_lost_or_doubled(tmp_path, assert_survives):
     model = tiny_model(tmp_path / "model", task="ner")
     components = [
         "--components",

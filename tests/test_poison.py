@@ -284,7 +284,13 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("poison", [marked(poison) for poison in POISONS])
-def test_every_record_is_one_row(poison: Poison, tmp_path: Path, output: Path, regex_plugin: str):
+def test_every_record_is_one_row(
+    poison: Poison,
+    tmp_path: Path,
+    output: Path,
+    regex_plugin: str,
+    assert_whole: Callable[..., None],
+):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for name, write in poison.files.items():
@@ -311,6 +317,7 @@ def test_every_record_is_one_row(poison: Poison, tmp_path: Path, output: Path, r
             poison.found
         )
     assert poison.check(rows)
+    assert_whole(output, corpus)
 
 
 def test_a_gz_bomb_is_not_held_in_memory(tmp_path: Path):

@@ -7,7 +7,6 @@ import pytest
 
 from bertpipe import api
 from bertpipe.errors import ConfigError
-from bertpipe.output.verify import verify
 
 
 @pytest.fixture
@@ -50,30 +49,35 @@ def failed(corpus, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_after_a_retry_the_output_is_as_if_nothing_had_failed(corpus, failed, workers):
+def test_after_a_retry_the_output_is_as_if_nothing_had_failed(
+    corpus, failed, workers, assert_whole
+):
     report = run(corpus, retry_errors=True, workers=workers)
     assert (report.n_retried, report.n_new, report.n_rows) == (44, 0, 600)
     assert report.errors_by_type == {"ValueError": 2, "NullText": 2}
     run(corpus, "undisturbed")
     assert rows(corpus) == rows(corpus, "undisturbed")
     assert {path.name for path in (corpus.parent / "out").glob("*.parquet")} == failed
-    assert verify(corpus.parent / "out", [str(corpus)]).findings == ()
+    assert_whole(corpus.parent / "out", corpus)
 
 
-def test_without_a_retry_rows_in_error_stay(corpus, failed):
+def test_without_a_retry_rows_in_error_stay(corpus, failed, assert_whole):
     assert (run(corpus).n_retried, run(corpus).n_errors) == (0, 44)
+    assert_whole(corpus.parent / "out", corpus)
 
 
-def test_a_retry_computes_what_is_missing_too(corpus, failed):
+def test_a_retry_computes_what_is_missing_too(corpus, failed, assert_whole):
     (corpus / "c.jsonl").write_text('{"text": "7"}\n')
     report = run(corpus, retry_errors=True)
     assert (report.n_retried, report.n_new, report.n_rows) == (44, 1, 601)
+    assert_whole(corpus.parent / "out", corpus)
 
 
-def test_a_source_that_is_gone_keeps_its_rows_in_error(corpus, failed):
+def test_a_source_that_is_gone_keeps_its_rows_in_error(corpus, failed, assert_whole):
     (corpus / "a.jsonl").unlink()
     report = run(corpus, retry_errors=True)
     assert (report.n_retried, report.n_errors, report.n_rows) == (22, 24, 600)
+    assert_whole(corpus.parent / "out", corpus)
 
 
 def test_retry_and_overwrite_exclude_each_other(corpus):

@@ -66,12 +66,12 @@ def whole(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("order", [*permutations((1, 2, 3))])
-def test_shards_in_any_order_give_the_rows_of_one_run(order, corpus, tmp_path, whole):
+def test_shards_in_any_order_give_the_rows_of_one_run(assert_whole, order, corpus, tmp_path, whole):
     out = tmp_path / "out"
     n_new = [run(corpus, out, shard=f"{number}/3").n_new for number in order]
     assert sum(n_new) == len(whole)
     assert rows(out) == whole
-    assert verify(out, [str(corpus)]).findings == ()
+    assert_whole(out, corpus)
     assert run(corpus, out).n_new == 0
     assert {path.name for path in (out / "_bertpipe").iterdir()} == {
         "components.json",
@@ -79,7 +79,7 @@ def test_shards_in_any_order_give_the_rows_of_one_run(order, corpus, tmp_path, w
     }
 
 
-def test_shards_at_the_same_time_give_the_rows_of_one_run(corpus, tmp_path, whole):
+def test_shards_at_the_same_time_give_the_rows_of_one_run(assert_whole, corpus, tmp_path, whole):
     out = tmp_path / "out"
     options = ["--workers", "1", "--components", COMPONENTS[0], "--commit-every", "0s"]
     command = [sys.executable, "-m", "bertpipe", "run", str(corpus), "-o", str(out), *options]
@@ -90,10 +90,10 @@ def test_shards_at_the_same_time_give_the_rows_of_one_run(corpus, tmp_path, whol
         # One that began in the same instant as the first may have to begin again.
         assert process.returncode == 0, said
     assert rows(out) == whole
-    assert verify(out, [str(corpus)]).findings == ()
+    assert_whole(out, corpus)
 
 
-def test_the_next_night_can_be_divided_otherwise(corpus, tmp_path):
+def test_the_next_night_can_be_divided_otherwise(assert_whole, corpus, tmp_path):
     out = tmp_path / "out"
     for number in (1, 2, 3):
         run(corpus, out, shard=f"{number}/3")
@@ -102,6 +102,7 @@ def test_the_next_night_can_be_divided_otherwise(corpus, tmp_path):
     for number in (2, 1):
         run(corpus, out, shard=f"{number}/2")
     run(corpus, tmp_path / "fresh")
+    assert_whole(out, corpus)
     assert rows(out) == rows(tmp_path / "fresh")
 
 
@@ -116,7 +117,7 @@ def test_another_number_of_shards_is_refused_until_all_have_ended(corpus, tmp_pa
     assert run(corpus, out, shard="1/2").n_new == 0
 
 
-def test_another_corpus_is_refused_until_all_have_ended(corpus, tmp_path, whole):
+def test_another_corpus_is_refused_until_all_have_ended(assert_whole, corpus, tmp_path, whole):
     out = tmp_path / "out"
     run(corpus, out, shard="2/3")
     write(corpus / "aa.jsonl", 5)
@@ -124,6 +125,7 @@ def test_another_corpus_is_refused_until_all_have_ended(corpus, tmp_path, whole)
         run(corpus, out, shard="1/3")
     assert run(corpus, out).n_rows == len(whole) + 5
     assert run(corpus, out, shard="1/2").n_new == 0
+    assert_whole(out, corpus)
 
 
 def test_each_shard_has_a_lock_and_all_of_them_keep_others_out(corpus, tmp_path):
@@ -173,7 +175,7 @@ SIZES = st.lists(st.integers(0, 60), min_size=1, max_size=6)
 
 @settings(max_examples=20, deadline=None)
 @given(SIZES, SIZES, st.integers(1, 5), st.data())
-def test_any_corpus_is_divided_without_gap_or_overlap(sizes, more, n_shards, data):
+def test_any_corpus_is_divided_without_gap_or_overlap(assert_whole, sizes, more, n_shards, data):
     with tempfile.TemporaryDirectory() as name:
         corpus, out = Path(name) / "corpus", Path(name) / "out"
         corpus.mkdir()
@@ -186,4 +188,4 @@ def test_any_corpus_is_divided_without_gap_or_overlap(sizes, more, n_shards, dat
                 run(corpus, out, shard=f"{shard}/{n_shards}", commit_every=every)
         run(corpus, Path(name) / "fresh")
         assert rows(out) == rows(Path(name) / "fresh")
-        assert verify(out, [str(corpus)]).findings == ()
+        assert_whole(out, corpus)

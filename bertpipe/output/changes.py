@@ -56,6 +56,7 @@ class Changes:
             sources=tuple(each for each in self.sources if each.name not in self.changed),
             changed=(),
             ignored=self.changed,
+            unfinished=tuple(name for name in self.unfinished if name not in self.changed),
             _verdicts={k: v for k, v in self._verdicts.items() if k[0] not in self.changed},
         )
 
@@ -179,14 +180,26 @@ def _without_unfinished(
     verdicts: Mapping[Stamp, Verdict],
 ) -> Source:
     """Return the source up to its last whole line if it is known to grow; rows done stay done."""
+    if not (source.grows and _is_growing(source, found.get(source.name, {}), verdicts)):
+        return source
     stands = [stamp for stamp, verdict in verdicts.items() if verdict is not Verdict.CHANGED]
     at_end = [stamp for stamp in stands if found[source.name][stamp].reach_end]
-    sizes = {stamp.size for stamp in stands} | {source.size}
-    is_growing = len(sizes) > 1 or any(stamp.covered < stamp.size for stamp in at_end)
-    if not (stands and source.grows and is_growing):
-        return source
     end = max([last_line_end(source), *(stamp.covered for stamp in at_end)])
     return source if end == source.size else replace(source, last_line_end=end)
+
+
+def _is_growing(
+    source: Source, states: Mapping[Stamp, _Rows], verdicts: Mapping[Stamp, Verdict]
+) -> bool:
+    """Tell whether a source was ever seen longer than before, or with a line left for later.
+
+    What it was before it changed is held apart from what it is now: that the one is longer than the
+    other says nothing of growth.
+    """
+    before = {stamp.size for stamp, verdict in verdicts.items() if verdict is Verdict.CHANGED}
+    now = {stamp.size for stamp, verdict in verdicts.items() if verdict is not Verdict.CHANGED}
+    left_a_line = (each.covered < each.size and rows.reach_end for each, rows in states.items())
+    return len(before) > 1 or bool(now - {source.size}) or any(left_a_line)
 
 
 def _is_covered(source: Source, found: Mapping[str, Mapping[Stamp, _Rows]]) -> bool:

@@ -14,7 +14,6 @@ from bertpipe.cli import main
 from bertpipe.errors import BusyError, OutputError
 from bertpipe.output.compact import compact
 from bertpipe.output.lock import FolderLock
-from bertpipe.output.verify import verify
 
 
 @pytest.fixture
@@ -48,13 +47,13 @@ def parts(out):
     return sorted(out.glob("*.parquet"))
 
 
-def test_rows_and_their_order_stay_and_nothing_is_left_to_do(out, corpus):
+def test_rows_and_their_order_stay_and_nothing_is_left_to_do(assert_whole, out, corpus):
     before, n_before = content(out), len(parts(out))
     assert n_before > 3
     done = compact(out)
     assert (done.n_rows, done.n_before, done.n_after) == (180, n_before, 1)
     assert content(out).equals(before)
-    assert verify(out, [str(corpus)]).findings == ()
+    assert_whole(out, corpus)
     assert run(corpus, out).n_new == 0
     assert compact(out).n_after == 1
     left = sorted(path.name for path in (out / "_bertpipe").iterdir())
@@ -70,18 +69,18 @@ def test_parts_are_merged_up_to_the_wanted_size(out, corpus):
     assert content(out).equals(before)
 
 
-def test_a_source_that_grew_is_merged_with_its_growth_and_may_grow_on(out, corpus):
+def test_a_source_that_grew_is_merged_with_its_growth_and_may_grow_on(assert_whole, out, corpus):
     for first in (60, 70):
         with (corpus / "a.jsonl").open("a") as file:
             file.writelines(f'{{"text": "{i}"}}\n' for i in range(first, first + 10))
         run(corpus, out)
         assert compact(out).n_after == 1
-        assert verify(out, [str(corpus)]).findings == ()
+        assert_whole(out, corpus)
     assert run(corpus, out).n_new == 0
     assert len(content(out)) == 200
 
 
-def test_rows_of_two_contents_of_a_source_are_not_merged(out, corpus):
+def test_rows_of_two_contents_of_a_source_are_not_merged(assert_whole, out, corpus):
     (corpus / "b.jsonl").unlink()
     lines = [json.dumps({"text": f"new {i}"}) for i in range(60)]
     (corpus / "b.jsonl").write_text("\n".join(lines) + "\n")
@@ -91,16 +90,16 @@ def test_rows_of_two_contents_of_a_source_are_not_merged(out, corpus):
     with pytest.raises(OutputError, match=r"b\.jsonl changed since"):
         run(corpus, out)
     run(corpus, out, changed="recompute")
-    assert verify(out, [str(corpus)]).findings == ()
+    assert_whole(out, corpus)
 
 
-def test_sources_that_are_gone_do_not_matter(out, corpus):
+def test_sources_that_are_gone_do_not_matter(assert_whole, out, corpus):
     before = content(out)
     for path in corpus.iterdir():
         path.unlink()
     assert compact(out).n_after == 1
     assert content(out).equals(before)
-    assert verify(out).findings == ()
+    assert_whole(out)
 
 
 def test_a_folder_in_use_is_left_alone(out):
