@@ -320,6 +320,21 @@ def test_every_record_is_one_row(
     assert_whole(output, corpus)
 
 
+def test_a_million_combining_marks_are_read_by_the_model_that_ships(
+    tmp_path: Path, output: Path, assert_whole: Callable[..., None]
+):
+    marks, name = "\u0301" * 1_000_000, "Angela Merkel"
+    corpus = tmp_path / "a.jsonl"
+    corpus.write_bytes(lines({"text": marks}, {"text": f"e{marks} {name}"}, {"text": name})())
+    report = api.run(corpus, output=output, components=["ner"], workers=0)
+    assert report.n_errors == 0
+    rows = ds.dataset(output, format="parquet").to_table().to_pylist()
+    places = [[(span["start"], span["text"]) for span in row["ner"]] for row in rows]
+    assert places == [[], [(1_000_002, name)], [(0, name)]]
+    assert [row["_n_windows"] for row in rows] == [0, 1, 1]
+    assert_whole(output, corpus)
+
+
 def test_a_gz_bomb_is_not_held_in_memory(tmp_path: Path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "1"}\n' + bytes(50_000_000), 9))
     tracemalloc.start()

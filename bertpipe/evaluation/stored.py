@@ -59,13 +59,20 @@ def evaluate_output(
 
 def choose_column(output: Output, wanted: str | None) -> tuple[str, Kind]:
     """Return the column to be scored and its task."""
-    found = choose(output.schema, [wanted] if wanted else [])
+    chosen = choose(output.schema, [wanted] if wanted else [])
+    found = {name: each.kind for name, each in chosen.items() if name in output.schema.names}
+    found = {name: kind for name, kind in found.items() if kind in KINDS}
+    if not found:
+        raise ConfigError(
+            f"{output.folder} has no entities, classes or answers in a column of their own, which"
+            f" are what can be scored; it has {', '.join(chosen)}."
+        )
     if len(found) > 1:
         raise ConfigError(
             f"{output.folder} has several annotations ({', '.join(found)}); name one with --column."
         )
-    ((name, shown),) = found.items()
-    return name, KINDS[shown]
+    ((name, kind),) = found.items()
+    return name, KINDS[kind]
 
 
 def join(output: Output, name: str, records: Sequence[Gold], path: Path) -> tuple[list[Any], int]:

@@ -8,9 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from bertpipe.records import ERROR, N_TOKENS, N_WINDOWS, SOURCE, TRUNCATED
-from bertpipe.view.columns import Kind
+from bertpipe.view.columns import Kind, Shown
 from bertpipe.view.facets import Facets
 from bertpipe.view.marks import Mark, Render, percent, without_overlaps
+from bertpipe.view.tables import Table, make_table
 
 MAX_TEXT_CHARS = 50_000
 MAX_FIELD_CHARS = 300
@@ -80,6 +81,7 @@ class Document:
     passages: list[Passage] = field(default_factory=list)
     classes: dict[str, Classes] = field(default_factory=dict)
     questions: dict[str, list[Question]] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
     found: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -92,7 +94,7 @@ class DocumentMaker:
 
     def __init__(
         self,
-        columns: Mapping[str, Kind],
+        columns: Mapping[str, Shown],
         *,
         text_field: str,
         fields: Sequence[str],
@@ -126,14 +128,16 @@ class DocumentMaker:
         return document
 
     def _add_annotations(self, document: Document, text: str, row: Mapping[str, Any]) -> None:
-        for column, kind in self.columns.items():
-            value = row[column]
+        for column, shown in self.columns.items():
+            kind, value = shown.kind, shown.value(row)
             if value is None:
                 continue
             if kind is Kind.SPANS:
                 document.passages.append(self._passage(document, text, column, value))
             elif kind is Kind.CLASSES:
                 document.classes[column] = self._classes(document, column, value)
+            elif kind is Kind.TABLE:
+                document.tables[column] = make_table(text, value, shown.fields)
             else:
                 document.questions[column] = self._questions(document, text, column, value)
         if not document.passages:
@@ -142,7 +146,8 @@ class DocumentMaker:
     def _passage(
         self, document: Document, text: str, column: str, spans: Iterable[Mapping[str, Any]]
     ) -> Passage:
-        marks = [self._mark(document, column, span["label"] or "", span) for span in spans]
+        labels = ((span["label"] or span.get("group") or "", span) for span in spans)
+        marks = [self._mark(document, column, label, span) for label, span in labels]
         drawn, left = without_overlaps(marks)
         shown = text[:MAX_TEXT_CHARS]
         html = self.render(shown, [mark for mark in drawn if mark.end <= len(shown)])

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bertpipe.errors import OutputError
 from bertpipe.records import ERROR, N_TOKENS, N_WINDOWS, OWN_COLUMNS, SOURCE, TRUNCATED
-from bertpipe.view.columns import Kind, choose, is_field
+from bertpipe.view.columns import Kind, Shown, choose, is_field
 from bertpipe.view.document import DocumentMaker
 from bertpipe.view.facets import Facets
 from bertpipe.view.marks import renderer
@@ -51,18 +51,18 @@ def write_page(
         raise OutputError(f"{path.parent} is no folder; make it or give another -o.")
     output = open_output(folder)
     conditions = [Where(text, output.schema) for text in where]
-    kinds = choose(output.schema, columns)
+    shown = choose(output.schema, columns)
     templates, facets = Templates(), Facets()
-    articles = list(_articles(output, kinds, conditions, limit, templates, facets))
+    articles = list(_articles(output, shown, conditions, limit, templates, facets))
     html = templates.page(
         name=folder.resolve().name,
         articles=articles,
         n_rows=output.n_rows,
         where=where,
-        groups=list(facets.groups([*kinds, ERROR])),
-        kinds={name: kind.value for name, kind in kinds.items()} | {ERROR: "errors"},
-        models={name: model for name, model in output.models.items() if name in kinds},
-        hues=facets.hues([name for name, kind in kinds.items() if kind is Kind.SPANS]),
+        groups=list(facets.groups([*shown, ERROR])),
+        kinds={name: each.kind.value for name, each in shown.items()} | {ERROR: "errors"},
+        models={name: model for name, model in output.models.items() if name in _columns(shown)},
+        hues=facets.hues([name for name, each in shown.items() if each.kind is Kind.SPANS]),
         per_page=PER_PAGE,
     )
     path.write_text(html, encoding="utf-8")
@@ -71,30 +71,35 @@ def write_page(
 
 def _articles(
     output: Output,
-    kinds: Mapping[str, Kind],
+    shown: Mapping[str, Shown],
     conditions: Sequence[Where],
     limit: int,
     templates: Templates,
     facets: Facets,
 ) -> Iterator[Markup]:
-    fields = _fields(output.schema, output.text_field, kinds)
+    annotations = _columns(shown)
+    fields = _fields(output.schema, output.text_field, annotations)
     maker = DocumentMaker(
-        kinds,
+        shown,
         text_field=output.text_field,
         fields=fields,
-        questions={name: output.questions(name) for name in kinds},
+        questions={name: output.questions(name) for name in shown},
         render=renderer(),
         facets=facets,
     )
     own = (SOURCE, ERROR, N_TOKENS, N_WINDOWS, TRUNCATED)
     ids = [ID] if ID in output.schema.names else []
-    columns = list(dict.fromkeys([*own, *ids, output.text_field, *kinds, *fields]))
+    columns = list(dict.fromkeys([*own, *ids, output.text_field, *annotations, *fields]))
     chosen = rows(output, columns=columns, where=conditions, limit=limit)
     for number, row in enumerate(chosen):
         yield templates.document(maker.make(row), is_hidden=number >= PER_PAGE)
 
 
-def _fields(schema: pa.Schema, text_field: str, kinds: Mapping[str, Kind]) -> list[str]:
+def _columns(shown: Mapping[str, Shown]) -> list[str]:
+    return list(dict.fromkeys(each.path[0] for each in shown.values()))
+
+
+def _fields(schema: pa.Schema, text_field: str, annotations: Sequence[str]) -> list[str]:
     """Return the columns of the input that stand beside a text."""
-    apart = {*OWN_COLUMNS, *kinds, text_field, ID}
+    apart = {*OWN_COLUMNS, *annotations, text_field, ID}
     return [field.name for field in schema if field.name not in apart and is_field(field.type)]

@@ -3,12 +3,17 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import bertpipe
+from bertpipe.errors import ConfigError
 from bertpipe.evaluation import gold
+from bertpipe.evaluation.stored import choose_column
+from bertpipe.records import NER_TYPE, SENTENCES_TYPE
 from bertpipe.testing import TEXTS
 
 TASKS = ("ner", "mood", "topics", "qa")
@@ -202,6 +207,15 @@ def test_odd_texts_are_scored_like_others(evaluate, models, tmp_path, task):
     path.write_text("".join(json.dumps({"text": text, **labels[task]}) + "\n" for text in TEXTS))
     scores = evaluate(models[task], path, "--max-length", 48, "--stride", 16)["scores"]
     assert scores["n_records"] == len(TEXTS)
+
+
+def test_only_what_can_be_scored_is_taken_for_what_is_meant():
+    types = {"sents": SENTENCES_TYPE, "sm": pa.struct([("ents", NER_TYPE)])}
+    several: Any = SimpleNamespace(folder="out", schema=pa.schema({**types, "ner": NER_TYPE}))
+    assert choose_column(several, None) == ("ner", "token_classification")
+    none: Any = SimpleNamespace(folder="out", schema=pa.schema(types))
+    with pytest.raises(ConfigError, match=r"out has no entities, .*; it has sents, sm\.ents"):
+        choose_column(none, None)
 
 
 def test_an_output_without_gold_is_named(call, data, tmp_path):

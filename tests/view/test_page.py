@@ -7,10 +7,13 @@ import pyarrow as pa
 import pytest
 
 from bertpipe.errors import ConfigError, OutputError
+from bertpipe.output.schema import output_schema
+from bertpipe.records import CLASSIFICATION_TYPE, NER_TYPE, SPAN_GROUPS_TYPE, TOKENS_TYPE
 from bertpipe.view.document import FOLD_CHARS, MAX_TEXT_CHARS
 from bertpipe.view.page import PER_PAGE, Page, write_page
+from bertpipe.view.tables import MAX_ROWS
 
-from .conftest import SCHEMA, Row, classes, span, write_output
+from .conftest import INPUT, SCHEMA, Row, classes, span, write_output
 
 TEXT = "Ada Byron met Charles Babbage in London in 1833."
 ANSWER = {"question": "when", "start": 43, "end": 47, "text": "1833", "score": 0.96}
@@ -181,6 +184,70 @@ def test_no_document_is_a_page_too(page):
 def test_what_does_not_fit_is_said(page, options, message):
     with pytest.raises(ConfigError, match=message):
         page([ROW], **options)
+
+
+SPACY = pa.struct(
+    [
+        ("ents", NER_TYPE),
+        ("cats", CLASSIFICATION_TYPE),
+        ("spans", SPAN_GROUPS_TYPE),
+        ("tokens", TOKENS_TYPE),
+    ]
+)
+FILL = pa.struct([("token", pa.string()), ("score", pa.float32())])
+PLACE = [("start", pa.int32()), ("end", pa.int32()), ("fills", pa.list_(FILL))]
+MASKS = pa.list_(pa.struct([*PLACE, ("vector", pa.list_(pa.float32()))]))
+TOKENS = [
+    {"start": start, "end": end, "pos": pos, "head": head}
+    for start, end, pos, head in [(0, 3, "PROPN", 1), (4, 9, "PROPN", 1)]
+]
+
+
+@pytest.fixture
+def page_of_spacy(tmp_path):
+    """Return a function that writes a page of what a pipeline of spaCy found in one text."""
+
+    def write(value, **options) -> str:
+        schema = output_schema(INPUT, {"sm": SPACY, "masks": MASKS})
+        masks = [{"start": 14, "end": 29, "fills": [{"token": "Ada", "score": 0.25}] * 2}]
+        row = {"id": "a", "text": TEXT, "sm": value, "masks": masks}
+        (tmp_path / "out").mkdir()
+        folder = write_output(tmp_path / "out", [row, {"id": "b", "text": TEXT}], schema=schema)
+        write_page(folder, tmp_path / "page.html", **options)
+        return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def test_the_fields_of_a_column_are_shown_each_as_what_it_is(page_of_spacy):
+    spans = [{**span(TEXT, "met", ""), "group": "verbs"}]
+    mood = classes(calm=0.75, angry=0.25)
+    found = {"ents": [span(TEXT, "London", "GPE")], "cats": mood, "spans": spans, "tokens": TOKENS}
+    html = page_of_spacy(found)
+    seen = words(html)
+    assert "sm.ents Ada Byron met Charles Babbage in London GPE 0.90 in 1833." in seen
+    assert "sm.spans Ada Byron met verbs 0.90 Charles" in seen
+    assert "sm.cats calm 0.75 angry 0.25" in seen
+    assert "sm.tokens 2 text pos head 0 Ada PROPN 1 1 Byron PROPN 1" in seen
+    assert "masks 1 text fills 0 Charles Babbage Ada 0.25, Ada 0.25" in seen
+    assert "sm.ents 1 GPE 1 sm.cats 1 calm 1 sm.spans 1 verbs 1 Show" in seen
+
+
+@pytest.mark.parametrize(("column", "is_there"), [("sm", True), ("sm.cats", False)])
+def test_a_column_stands_for_all_of_its_fields(page_of_spacy, column, is_there):
+    mood = classes(calm=0.75)
+    found = {"ents": [span(TEXT, "London", "GPE")], "cats": mood, "spans": [], "tokens": []}
+    seen = words(page_of_spacy(found, columns=[column], where=["sm.cats.label == calm"]))
+    assert "sm.cats calm 0.75" in seen
+    assert ("London GPE" in seen) == is_there
+    assert "masks" not in seen
+
+
+def test_many_tokens_are_cut_and_the_page_says_so(page_of_spacy):
+    tokens = [{"start": 0, "end": 3, "pos": "X"}] * (MAX_ROWS + 7)
+    html = page_of_spacy({"ents": [], "cats": None, "spans": [], "tokens": tokens})
+    assert "The page holds the first 50 of 57." in words(html)
+    assert html.count("<td><bdi>X</bdi></td>") == MAX_ROWS
 
 
 def test_a_folder_without_parts_is_an_error(tmp_path: Path):
