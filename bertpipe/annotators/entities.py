@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from bertpipe.annotators.spans import Characters, Kept, lists, segments
 from bertpipe.annotators.tags import Tags
+from bertpipe.annotators.viterbi import likeliest
 from bertpipe.records import NER_TYPE
 
 
@@ -31,17 +32,22 @@ class Units:
         )  # fmt: skip
 
 
-def words(kept: Kept, continues: np.ndarray, scores: np.ndarray, aggregation: str) -> Units:
+def words(
+    kept: Kept, continues: np.ndarray, scores: np.ndarray, aggregation: str, tags: Tags
+) -> Units:
     """Join tokens to words; a word has one label.
 
-    continues: bool (n_tokens,). scores: (n_tokens, n_labels) for `average`, else (n_tokens, 2), the
-    best label and its score.
+    continues: bool (n_tokens,). scores: (n_tokens, n_labels) for `average` and `viterbi`, else
+    (n_tokens, 2), the best label and its score.
     """
     firsts, lasts = segments(~continues | (np.diff(kept.item, prepend=-1) != 0))
     if aggregation == "average" and len(firsts):
         counts = (lasts - firsts + 1)[:, None].astype(scores.dtype)
         means = np.add.reduceat(scores, firsts) / counts
         label, score = means.argmax(-1), means.max(-1)
+    elif aggregation == "viterbi":
+        label = likeliest(scores[firsts], kept.item[firsts], tags)
+        score = scores[firsts, label]
     else:
         chosen = _best_piece(scores[:, 1], firsts) if aggregation == "max" else firsts
         label, score = scores[chosen, 0].astype(np.int64), scores[chosen, 1]

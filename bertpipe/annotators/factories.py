@@ -33,7 +33,7 @@ ENCODER = {
         "revision": None,
         **ENCODER,
         "encoder": None,
-        "aggregation": "first",
+        "aggregation": "auto",
         "alignment_mode": "expand",
         "spans_key": None,
         "overwrite": False,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 OUTSIDE = "O"
+IOB2 = "IOB2"  # `tag_scheme` in the config of a model whose entities all begin with B-
 _IOB = frozenset("BI")
 _SCHEMES = ((frozenset("BILU"), "L"), (frozenset("BIES"), "E"))
 _LETTERS = frozenset("BILUES")
 _BEGINS = frozenset("BUS")
 _ENDS = frozenset("LEUS")
+_OPEN, _GOES_ON = frozenset("BI"), frozenset("IEL")
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,17 @@ class Tags:
     type_of: int64 (n_labels,), the index of each label's type.
     begins: bool (n_labels,), true where a label starts an entity whatever stands before it.
     ends: bool (n_labels,), true where nothing that follows belongs to the same entity.
+    follows: bool (n_labels, n_labels), true where the second may stand right behind the first.
+    opens, closes: bool (n_labels,), true for what may stand first, and last, in a text.
     """
 
     types: tuple[str, ...]
     type_of: np.ndarray
     begins: np.ndarray
     ends: np.ndarray
+    follows: np.ndarray
+    opens: np.ndarray
+    closes: np.ndarray
 
     @property
     def outside(self) -> int:
@@ -44,18 +51,39 @@ def read_tags(labels: Sequence[str]) -> Tags:
     prefixes = find_prefixes(labels)
     parts = [_split(label, prefixes) for label in labels]
     types = tuple(dict.fromkeys(name for _, name in parts))
+    must_end = has_ends(labels)
+    # An I- whose type has no B- is how its entities begin.
+    places = [("" if p == "I" and ("B", name) not in parts else p, name) for p, name in parts]
     return Tags(
         types=types,
         type_of=np.array([types.index(name) for _, name in parts], dtype=np.int64),
         begins=np.array([prefix in _BEGINS for prefix, _ in parts], dtype=bool),
         ends=np.array([prefix in _ENDS for prefix, _ in parts], dtype=bool),
+        follows=np.array([[_follows(a, b, must_end) for b in places] for a in places], dtype=bool),
+        opens=np.array([prefix not in _GOES_ON for prefix, _ in places], dtype=bool),
+        closes=np.array([not (must_end and prefix in _OPEN) for prefix, _ in places], dtype=bool),
     )
+
+
+def has_ends(labels: Sequence[str]) -> bool:
+    """Tell whether the scheme marks where entities end: BILOU or IOBES."""
+    return len(find_prefixes(labels)) > len(_IOB)
+
+
+def _follows(before: tuple[str, str], after: tuple[str, str], must_end: bool) -> bool:
+    """Tell whether a label may stand behind another; a prefix with its type each."""
+    is_open, goes_on = before[0] in _OPEN, after[0] in _GOES_ON
+    if goes_on or (must_end and is_open):
+        return is_open and goes_on and before[1] == after[1]
+    return True
 
 
 def plain_tags(labels: Sequence[str]) -> Tags:
     """Take every label as it stands: no prefix, no place in an entity."""
-    neither = np.zeros(len(labels), dtype=bool)
-    return Tags(tuple(labels), np.arange(len(labels)), neither, neither)
+    n_labels = len(labels)
+    neither, every = np.zeros(n_labels, dtype=bool), np.ones(n_labels, dtype=bool)
+    follows = np.ones((n_labels, n_labels), dtype=bool)
+    return Tags(tuple(labels), np.arange(n_labels), neither, neither, follows, every, every)
 
 
 def find_prefixes(labels: Sequence[str]) -> frozenset[str]:

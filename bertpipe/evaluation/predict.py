@@ -71,7 +71,7 @@ class GivenWords(BertNer):
 
     def make_head(self, loaded: LoadedModel) -> NerHead:
         """Return a head for which words end at spaces alone."""
-        return NerHead(loaded, self.aggregation, continues=inside_word)
+        return NerHead(loaded, self.resolved_aggregation, continues=inside_word)
 
 
 def make_annotators(

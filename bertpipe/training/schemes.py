@@ -1,6 +1,7 @@
 """Check that tags keep to one scheme: IOB1, IOB2, BILOU, IOBES, or plain labels."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 from bertpipe.annotators.tags import OUTSIDE, find_prefixes
 from bertpipe.errors import CorpusError
@@ -31,6 +32,18 @@ def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) ->
                 raise CorpusError(f"{where} does not go on {before!r} before it; correct it.")
             if must_end and split(tag)[0] in OPEN and not follows(tag, after):
                 raise CorpusError(f"{where} is not ended by {after!r} behind it; correct it.")
+
+
+def is_iob2(sentences: Iterable[Sequence[str]]) -> bool:
+    """Tell whether every entity begins with B-, so that I- only goes on."""
+    has_begun = False
+    for tags in sentences:
+        for before, tag in pairwise([OUTSIDE, *tags]):
+            (opened, old), (prefix, new) = split(before), split(tag)
+            if prefix == "I" and (opened not in OPEN or old != new):
+                return False
+            has_begun = has_begun or prefix == "B"
+    return has_begun
 
 
 def follows(before: str, tag: str) -> bool:

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bertpipe.annotators.tags import IOB2, OUTSIDE, has_ends, plain_tags, read_tags
+from bertpipe.annotators.viterbi import likeliest
 from bertpipe.training.batches import inputs, plan
 from bertpipe.training.features import Feature
 from bertpipe.training.masking import predict_hidden
@@ -45,6 +48,8 @@ def score(
         "next_sentence": score_texts,
     }
     scorer = scorers[task.settings.kind]
+    if task.settings.kind == "token_classification":
+        scorer = partial(score_words, scheme=task.tag_scheme)
     if task.settings.multi_label:
         scorer = partial(score_sets, threshold=task.settings.threshold)
     predicting = predict_hidden if task.is_masked else predict
@@ -90,17 +95,33 @@ def _logits(output: Any) -> Any:
     return output.logits
 
 
-def score_words(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
-    """Label each word by the window where it is farthest from an edge; score whole entities."""
-    found = [["O"] * len(record.words) for record in dev.records]
-    distances: dict[tuple[int, int], int] = {}
+def score_words(
+    dev: Dev, scores: list[Any], id2label: Mapping[int, str], *, scheme: str | None = None
+) -> dict[str, float]:
+    """Label each word by the window where it is farthest from an edge; score whole entities.
+
+    The labels are the likeliest valid ones of a record where the scheme is IOB2 or marks where
+    entities end, as in `bert_ner` with aggregation auto.
+    """
+    labels = tuple(id2label[i] for i in range(len(id2label)))
+    tags = read_tags(labels) if scheme == IOB2 or has_ends(labels) else plain_tags(labels)
+    best = np.zeros((sum(len(record.words) for record in dev.records), len(labels)))
+    begins = np.cumsum([0, *(len(record.words) for record in dev.records)])
+    distances = np.full(len(best), -1)
+    outside = labels.index(OUTSIDE) if OUTSIDE in labels else 0
+    best[:, outside] = 1.0  # of a word that is no token
     for feature, logits in zip(dev.features, scores, strict=True):
         for token, word in enumerate(feature.positions):
             distance = min(token, len(feature.ids) - 1 - token)
-            if word >= 0 and distance > distances.get((feature.record, word), -1):
-                distances[feature.record, word] = distance
-                found[feature.record][word] = id2label[int(logits[token].argmax())]
-    return entity_scores([record.tags for record in dev.records], found)
+            place = begins[feature.record] + word
+            if word >= 0 and distance > distances[place]:
+                distances[place] = distance
+                exponents = np.exp(logits[token] - logits[token].max())
+                best[place] = exponents / exponents.sum()
+    item = np.repeat(np.arange(len(dev.records)), np.diff(begins))
+    found = [labels[i] for i in likeliest(best, item, tags)]
+    parts = [found[begin:end] for begin, end in pairwise(begins)]
+    return entity_scores([record.tags for record in dev.records], parts)
 
 
 def score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertpipe.annotators.tags import IOB2, has_ends
 from bertpipe.errors import CorpusError, ModelError
 from bertpipe.training import neighbours
 from bertpipe.training.base import quiet
 from bertpipe.training.batches import Portion
 from bertpipe.training.features import Encoder, Feature, one_window_each
 from bertpipe.training.masking import Masker
+from bertpipe.training.schemes import is_iob2
 from bertpipe.training.settings import Source, TaskSettings
 from bertpipe.training.sources import (
     Labelled,
@@ -46,13 +48,18 @@ class Dev:
 
 @dataclass(frozen=True)
 class Task:
-    """One head's labels (sorted; none for QA and masks) and data."""
+    """One head's labels (sorted; none for QA and masks) and data.
+
+    n_records: training records by data file.
+    tag_scheme: IOB2 where every entity of the training files begins with B-.
+    """
 
     settings: TaskSettings
     labels: tuple[str, ...]
     train: list[Portion]
     dev: Mapping[str, Dev]
-    n_records: Mapping[str, int]  # training records by data file
+    n_records: Mapping[str, int]
+    tag_scheme: str | None = None
 
     @property
     def name(self) -> str:
@@ -77,7 +84,9 @@ def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, s
         for name, part in records.items()
     ]
     counts = {name: len(part) for name, part in records.items()}
-    return Task(settings, labels, train, cut.dev(), counts)
+    tags = [r.tags for part in records.values() for r in part if isinstance(r, Sentence)]
+    scheme = IOB2 if is_iob2(tags) and not has_ends(labels) else None
+    return Task(settings, labels, train, cut.dev(), counts, scheme)
 
 
 def load_dev(
@@ -205,6 +214,8 @@ def open_model(
         raise ModelError(
             f"The base {base} cannot be opened for {task.settings.kind}: {reason[:160]}."
         ) from error
+    if task.settings.kind == "token_classification":
+        model.config.tag_scheme = task.tag_scheme
     return model.float(), found["missing_keys"]
 
 

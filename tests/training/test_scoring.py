@@ -50,6 +50,16 @@ def test_a_word_in_two_windows_is_labelled_by_the_one_where_it_is_farther_from_t
     assert score_words(dev, [near_edge, inside], {0: "O", 1: "B-X"})["f1"] == 1.0
 
 
+def test_words_of_iob2_have_the_likeliest_valid_labels():
+    records = [Sentence(["a", "b"], ["B-X", "I-X"], 0)]
+    labels = {0: "B-X", 1: "I-X", 2: "O"}
+    dev = Dev(records, [Feature([1] * 4, [0] * 4, [], 0, [-1, 0, 1, -1])])
+    found = np.zeros((4, 3))
+    found[1], found[2] = [2.0, 0.0, 2.1], [0.0, 3.0, 0.0]
+    assert score_words(dev, [found], labels)["f1"] == 0.0
+    assert score_words(dev, [found], labels, scheme="IOB2")["f1"] == 1.0
+
+
 @pytest.mark.parametrize("budget", [16, 64, 512])
 def test_scores_do_not_depend_on_the_batches(base, budget):
     from transformers import AutoModelForTokenClassification
