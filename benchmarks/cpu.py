@@ -25,6 +25,7 @@ from bertpipe import api
 from bertpipe.encoder.resolve import resolve
 
 MODELS = {"ner": "en_ner_mini", "sentiment": "en_sentiment_mini"}
+AS_PEERS = {"components.ner.aggregation": "first"}  # of transformers' strategies
 BATCH_SIZES = (1, 8, 32)
 ROWS = ("pipelines", "forward", "openvino", "padding", "spacy", "scale")
 Runs = tuple[Measurement, list[Any]]
@@ -60,6 +61,7 @@ class Bench:
                     self.parquet,
                     output=output,
                     components=components.split(","),
+                    overrides=AS_PEERS if "ner" in components else {},
                     precision=precision,
                     overwrite=True,
                 )
