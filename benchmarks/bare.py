@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bertpipe.encoder.device import n_cpus
 from bertpipe.job import chunk_chars
-from bertpipe.pool import ONE_THREAD
+from bertpipe.processes import ONE_THREAD
 
 
 def measure(job: Path, texts: list[str], **settings: object) -> tuple[float, int]:

@@ -93,8 +93,9 @@ class Component:
 class RunConfig:
     """All that decides what a run reads and writes; JSON both ways through to_dict and from_dict.
 
-    document_timeout, commit_every, grace: seconds. workers: None is one a device. code: a Python
-    file with factories.
+    document_timeout, commit_every, grace: seconds. workers: None is one a device. tokenizers:
+    processes of each worker that tokenise for it; None is none before a CPU. code: a Python file
+    with factories.
     """
 
     components: tuple[Component, ...]
@@ -110,6 +111,7 @@ class RunConfig:
     max_windows: int | None = None
     document_timeout: float | None = None
     workers: int | None = None
+    tokenizers: int | None = None
     commit_every: float = 300.0
     grace: float = 20.0
 

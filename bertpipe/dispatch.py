@@ -1,8 +1,9 @@
 """Hand work out to the workers, and find the documents that kill one.
 
 A worker that dies takes with it what it was handed and has not answered. The records that it was
-at work on are tried in halves, in the process that took its place: a document that kills a worker
-on its own is a row in error from then on. Then all is handed out again.
+at work on, of one task or of several, are tried in halves, in the process that took its place: a
+document that kills a worker on its own is a row in error from then on. Then all is handed out
+again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from bertpipe.errors import WorkerError
+from bertpipe.messages import Message, to_bytes
 from bertpipe.pool import Pool
 from bertpipe.records import ERROR, ERROR_TYPE, SOURCE
-from bertpipe.worker import Message, to_bytes
 
 POLL_SECONDS = 0.5  # how soon a signal is noticed
-CHUNKS_AHEAD = 2  # one at work and one waiting: a worker never waits for the reader
 MAX_TRIES = 3  # of records that kill workers, though none of them does so on its own
 ANSWERS = ("chunk", "annotated")
 
@@ -70,7 +70,7 @@ def finish(pool: Pool, stopping: Callable[[], bool] = lambda: False) -> Iterator
 
 @dataclass
 class _Task:
-    """A message with its records, and how many workers have died of them."""
+    """A message with its records, and how many workers have died at them for no known reason."""
 
     message: Message
     records: pa.RecordBatch
@@ -83,7 +83,8 @@ class _Desk:
     def __init__(self, pool: Pool, stopping: Callable[[], bool]) -> None:
         self.pool = pool
         self.stopping = stopping
-        self.free = deque(list(range(pool.n_workers)) * CHUNKS_AHEAD)
+        # One more than are at work: a worker never waits for the reader.
+        self.free = deque(list(range(pool.n_workers)) * (pool.n_at_once + 1))
         self.given: list[deque[_Task]] = [deque() for _ in range(pool.n_workers)]
         self.dead: deque[tuple[int, str]] = deque()
 
@@ -108,26 +109,32 @@ class _Desk:
 
     def _give_again(self, worker: int, how: str) -> Iterator[Message]:
         tasks, self.given[worker] = self.given[worker], deque()
-        for i, task in enumerate(tasks):
-            if i == 0:
-                yield from self._clear(worker, task, how)
+        suspects = list(tasks)[: self.pool.n_at_once]
+        is_explained = False
+        for task in suspects:
+            found = yield from self._clear(worker, task, how, is_tried=len(suspects) == 1)
+            is_explained = is_explained or found
+        for task in suspects:
+            task.n_died = 0 if is_explained else task.n_died + 1
+            if task.n_died == MAX_TRIES:
+                raise _unexplained(worker, task.records, how, "none")
+        for task in tasks:
             self.give(worker, task)
 
-    def _clear(self, worker: int, task: _Task, how: str) -> Generator[Message, None, None]:
-        """Put the documents of a task in error that kill a worker on their own."""
-        task.n_died += 1
-        found = yield from self._deadly(worker, task.records, is_tried=len(task.records) > 1)
+    def _clear(
+        self, worker: int, task: _Task, how: str, *, is_tried: bool
+    ) -> Generator[Message, None, bool]:
+        """Put the documents of a task in error that kill a worker on their own, if there are any.
+
+        is_tried: whether it is known that the worker died of this task.
+        """
         n_rows = len(task.records)
-        if len(found) == n_rows > 1 or (not found and task.n_died == MAX_TRIES):
-            which = "each" if found else "none"
-            raise WorkerError(
-                f"Worker {worker} {how} at {n_rows:,} documents{_place(task.records)}, and {which}"
-                " of them does that to it on its own, so the component or the machine is at fault;"
-                " what is committed stands. Mend that, or give --workers 1 if memory was short, and"
-                " run the same command again."
-            )
+        found = yield from self._deadly(worker, task.records, is_tried=is_tried and n_rows > 1)
+        if len(found) == n_rows > 1:
+            raise _unexplained(worker, task.records, how, "each")
         if found:
             task.records = _in_error(task.records, found, f"The worker {how}")
+        return bool(found)
 
     def _deadly(
         self, worker: int, records: pa.RecordBatch, *, is_tried: bool = False
@@ -155,6 +162,15 @@ class _Desk:
                 elif answer["type"] in ("annotated", "died"):
                     survived = answer["type"] == "annotated"
         return survived
+
+
+def _unexplained(worker: int, records: pa.RecordBatch, how: str, which: str) -> WorkerError:
+    return WorkerError(
+        f"Worker {worker} {how} at {len(records):,} documents{_place(records)}, and {which} of them"
+        " does that to it on its own, so the component or the machine is at fault; what is"
+        " committed stands. Mend that, or give --workers 1 if memory was short, and run the same"
+        " command again."
+    )
 
 
 def _place(records: pa.RecordBatch) -> str:

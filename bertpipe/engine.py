@@ -29,6 +29,7 @@ from bertpipe.job import (
     with_local_models,
     without_schema,
 )
+from bertpipe.messages import Message
 from bertpipe.output.examples import error_examples
 from bertpipe.output.folder import recorded_job
 from bertpipe.output.footer import Job
@@ -44,7 +45,6 @@ from bertpipe.retry import retry_errors
 from bertpipe.rewrite import recompute_stale
 from bertpipe.stopping import StopSignal
 from bertpipe.tolerance import Tolerance, commonest
-from bertpipe.worker import Message
 
 PART_BYTES = 128_000_000
 PROGRESS_SECONDS = 0.5

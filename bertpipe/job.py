@@ -19,6 +19,7 @@ from bertpipe.corpus.sources import STANDARD_INPUT
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, OutputError
 from bertpipe.masking import without_secrets
+from bertpipe.messages import Message
 from bertpipe.output import shards
 from bertpipe.output.footer import LINES, RELATIVE_TO, Job
 from bertpipe.output.ledger import Ledger
@@ -26,7 +27,6 @@ from bertpipe.output.shards import Shard
 from bertpipe.pool import Pool
 from bertpipe.records import FORMAT_VERSION
 from bertpipe.report import versions
-from bertpipe.worker import Message
 
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
 MIN_CHUNK_CHARS = 16_384

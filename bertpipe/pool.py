@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import pyarrow as pa
 
@@ -18,29 +16,24 @@ from bertpipe import errors
 from bertpipe.config import RunConfig
 from bertpipe.encoder.device import available_memory, list_devices, n_cpus
 from bertpipe.errors import WorkerError
-from bertpipe.worker import Message, Worker, from_bytes, receive_message, send_message
+from bertpipe.lanes import N_LANES
+from bertpipe.messages import Message, from_bytes, receive_message, send_message
+from bertpipe.processes import ONE_THREAD, start_module
+from bertpipe.worker import Worker
 
 WORKER_BYTES = 700_000_000  # `python -m benchmarks parts` measures a worker
+MAX_TOKENIZERS = 16  # of a worker; more than a GPU has use for
 MAX_DEATHS = 100  # of workers in a run; a document that kills them is found by about 15
-# One thread a process: two one-thread workers beat one process with two threads.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "RAYON_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    # Few arenas hold freed memory, and what one batch frees stays for the next one: given back to
-    # the system, each of its pages would be a fault again.
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-}
 
 
 class Pool(Protocol):
-    """One or more workers. `receive` gives their messages with the sender's number."""
+    """One or more workers. `receive` gives their messages with the sender's number.
+
+    n_at_once: the chunks that each has at work at the same time.
+    """
 
     n_workers: int
+    n_at_once: int
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None: ...
     def receive(self, timeout: float | None = None) -> list[tuple[int, Message]]: ...
@@ -57,6 +50,29 @@ def worker_devices(config: RunConfig, *, n_bytes: int) -> list[str]:
     by_memory = available_memory() // WORKER_BYTES
     by_need = 1 + n_bytes // 16_384 if n_bytes else 1 << 30
     return devices * max(1, min(n_cpus(), by_memory, by_need))
+
+
+def n_tokenizers(config: RunConfig, devices: Sequence[str]) -> int:
+    """Return the number of tokenising processes of each worker: by default only before a GPU.
+
+    The worker, its parent and what decodes take about three cores.
+    """
+    if config.workers == 0:
+        return 0
+    if config.tokenizers is not None:
+        return max(0, config.tokenizers)
+    if devices[0] == "cpu":
+        return 0
+    return min(MAX_TOKENIZERS, max(1, n_cpus() // len(devices) - 3))
+
+
+def n_at_once(config: RunConfig, devices: Sequence[str]) -> int:
+    """Return how many chunks each worker has at work at the same time.
+
+    Only a main thread can be interrupted, so with a document_timeout it is one.
+    """
+    has_lanes = n_tokenizers(config, devices) and config.document_timeout is None
+    return N_LANES if has_lanes else 1
 
 
 @dataclass
@@ -119,12 +135,14 @@ class ProcessPool:
 
     def __init__(self, config: RunConfig, devices: Sequence[str]) -> None:
         self.n_workers = len(devices)
+        self.n_at_once = n_at_once(config, devices)
+        config = replace(config, tokenizers=n_tokenizers(config, devices))
         self._n_died = 0
         self._workers: list[_Process] = []
         try:
             for number, device in enumerate(devices):
                 encoder = replace(config.encoder, device=device)
-                said = [start_message(replace(config, encoder=encoder))]
+                said = [start_message(replace(config, encoder=encoder), self.n_at_once)]
                 self._workers.append(_Process.start(number, device, said))
         except WorkerError:
             self.close()
@@ -183,36 +201,27 @@ class ProcessPool:
 def _start_process(device: str) -> tuple[subprocess.Popen[bytes], Connection]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        process = subprocess.Popen(
-            # -P: a file of the user's in the current folder, json.py say, is not to be imported.
-            [sys.executable, "-P", "-m", "bertpipe.worker", str(theirs.fileno())],
-            start_new_session=True,  # Ctrl-C is the parent's to hear
-            pass_fds=[theirs.fileno()],
-            env=os.environ
-            | (ONE_THREAD if device == "cpu" else {})
-            | {"PYTHONPATH": _search_path()},
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
-        )
+        environment = ONE_THREAD if device == "cpu" else {}
+        process = start_module("bertpipe.worker", theirs, environment)
         return process, Connection(ours.detach())
 
 
 class LocalPool:
     """The worker in the parent's own process, for debugging, notebooks and a handful of texts."""
 
-    n_workers = 1
+    n_workers = n_at_once = 1
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self._messages: list[Message] = []
         self._worker = Worker(self._answer)
-        self.send(0, start_message(replace(config, encoder=replace(config.encoder, device=device))))
+        encoder = replace(config.encoder, device=device)
+        self.send(0, start_message(replace(config, encoder=encoder, tokenizers=0)))
 
     def send(self, worker: int, message: Message, payload: bytes | None = None) -> None:
-        """Do what the message says, here and now; to stop is to finish, since nothing waits."""
+        """Do what the message says, here and now."""
         del worker
         arguments = dict(message)
-        kind = arguments.pop("type")
-        handle = getattr(self._worker, "finish" if kind == "stop" else kind)
+        handle = getattr(self._worker, arguments.pop("type"))
         handle(arguments, *([] if payload is None else [from_bytes(payload)]))
 
     def _answer(self, message: Message, payload: bytes | None = None) -> None:
@@ -248,9 +257,14 @@ def wait_until_ready(pool: Pool) -> list[Message]:
     return components[0]
 
 
-def start_message(config: RunConfig) -> Message:
+def start_message(config: RunConfig, at_once: int = 1) -> Message:
     """Return the first message of a worker."""
-    return {"type": "start", "config": config.to_dict(), "text_field": config.text_field}
+    return {
+        "type": "start",
+        "config": config.to_dict(),
+        "text_field": config.text_field,
+        "n_at_once": at_once,
+    }
 
 
 def checked(message: Message) -> Message:
@@ -259,16 +273,3 @@ def checked(message: Message) -> Message:
         return message
     kind = getattr(errors, message["error"], WorkerError)
     raise kind(message["message"])
-
-
-def _search_path() -> str:
-    """Return where this process finds modules, so that a worker finds the same."""
-    return os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
-
-
-def _has_descriptor(stream: Any) -> bool:
-    try:
-        stream.fileno()
-    except (AttributeError, OSError, ValueError):
-        return False
-    return True

@@ -20,10 +20,10 @@ from bertpipe.annotators.spacy_folder import FACTORY, pipeline_files
 from bertpipe.config import Component, RunConfig
 from bertpipe.encoder.resolve import weight_files
 from bertpipe.errors import ConfigError
+from bertpipe.messages import Message
 from bertpipe.output.files import BOOKKEEPING, remove, write_json
-from bertpipe.pool import Pool, start_pool, wait_until_ready
+from bertpipe.pool import Pool, n_at_once, start_pool, wait_until_ready
 from bertpipe.report import versions
-from bertpipe.worker import Message
 
 COMPONENTS = "components.json"  # in the folder BOOKKEEPING
 
@@ -95,6 +95,7 @@ class LatePool:
         recalled: list[Message] | None,
     ) -> None:
         self.n_workers = 1 if config.workers == 0 else len(devices)
+        self.n_at_once = n_at_once(config, devices)
         self._config = config
         self._devices = devices
         self._folder = folder

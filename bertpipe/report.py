@@ -90,12 +90,14 @@ class Report:
     def stages(self) -> dict[str, float]:
         """Return the seconds of all workers by stage; together they are the workers' time.
 
-        other: components without an encoder, and joining columns. wait: for the next chunk, and for
-        the other workers at the end.
+        Where workers have several chunks at work, they are more. other: components without an
+        encoder, and joining columns. wait: for the next chunk, and for the other workers at the
+        end.
         """
         spent = self.stage_seconds
         stages = {name: spent.get(name, 0.0) for name in ENCODER_STAGES}
-        stages["other"] = max(0.0, spent.get("annotate", 0.0) - sum(stages.values()))
+        at_work = spent.get("annotate", 0.0) - spent.get("turn", 0.0)
+        stages["other"] = max(0.0, at_work - sum(stages.values()))
         stages["write"] = spent.get("write", 0.0)
         stages["wait"] = max(0.0, self.n_workers * self.seconds - sum(stages.values()))
         return {name: round(seconds, 3) for name, seconds in stages.items()}

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from bertpipe.corpus import Corpus, Slice, Source
 from bertpipe.dispatch import hand_out
 from bertpipe.errors import CorpusError
+from bertpipe.messages import Message
 from bertpipe.output.changes import Ranges
 from bertpipe.output.files import writing
 from bertpipe.output.footer import Part, Stamp
 from bertpipe.output.ledger import Ledger
 from bertpipe.output.parquet import PartWriter, TemporaryPart
 from bertpipe.pool import Pool
-from bertpipe.worker import Message
 
 BATCH_ROWS = 1_024
 

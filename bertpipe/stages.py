@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,13 @@ import pyarrow.compute as pc
 from bertpipe.annotator import Annotator, checked
 from bertpipe.clock import Clock
 from bertpipe.errors import BertpipeError, DocumentError, UsageError, WorkerError
+from bertpipe.lanes import Turns
 from bertpipe.masking import hide_secrets
 from bertpipe.patience import Patience
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
+
+if TYPE_CHECKING:
+    from bertpipe.batching.tokens import Tokens
 
 MAX_MESSAGE_CHARS = 500
 
@@ -46,12 +51,15 @@ class SingleStep:
 
     def __init__(self, annotator: Annotator) -> None:
         self.annotator = annotator
+        self.turn = threading.RLock()
         self.names: tuple[str, ...] = (annotator.name,)
         self.types: tuple[pa.DataType, ...] = (annotator.type,)
 
     def run(self, batch: pa.RecordBatch) -> Outcome:
         """Annotate the batch and hold the annotator to its contract."""
-        values = checked(self.annotator, self.annotator.annotate(batch), batch.num_rows)
+        with self.turn:
+            values = self.annotator.annotate(batch)
+        values = checked(self.annotator, values, batch.num_rows)
         return Outcome({self.annotator.name: values})
 
 
@@ -89,7 +97,9 @@ def make_steps(annotators: Sequence[Annotator]) -> list[Step]:
 class Stages:
     """Takes chunks from records to output columns.
 
+    Several threads may do so at the same time, unless there is a document_timeout.
     clock: time by stage. counts: rows, errors, characters and what the passes count.
+    tokenize: used by passes instead of their own way.
     """
 
     def __init__(
@@ -100,11 +110,15 @@ class Stages:
         max_windows: int | None = None,
         document_timeout: float | None = None,
         is_alone: bool = False,
+        tokenize: Callable[..., Tokens] | None = None,
     ) -> None:
         self.steps = make_steps(annotators)
+        turns = Turns()  # all passes are on one device
         for step in self.steps:
             if isinstance(step, PassStep):
                 step.shared.max_windows = max_windows
+                step.shared.turns = turns
+                step.shared.tokenize = tokenize or step.shared.tokenize
         self.patience = [Patience(document_timeout, is_alone=is_alone) for _ in self.steps]
         self.text_field = text_field
         self.types = {annotator.name: annotator.type for annotator in annotators}

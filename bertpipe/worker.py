@@ -7,11 +7,11 @@ Messages are JSON; records follow theirs as an Arrow stream.
     worker to parent    ready, chunk, annotated + records, part, finished, failed
 
 When the parent's end closes, the worker exits at once: nobody writes after a killed parent.
+With tokenising processes in front of it, a worker has several chunks at work; see `Lanes`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -22,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -33,52 +34,33 @@ from bertpipe.annotators.create import create_all
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
 from bertpipe.errors import BertpipeError, WriteError
+from bertpipe.lanes import HandOn, Lanes
+from bertpipe.messages import Message, receive_message, send_message, to_bytes
 from bertpipe.output.examples import located
 from bertpipe.output.files import writing
 from bertpipe.output.parquet import PartWriter
 from bertpipe.records import ERROR, N_TOKENS, SOURCE
 from bertpipe.stages import Stages
 
-Message = dict[str, Any]
-
-
-def to_bytes(batch: pa.RecordBatch) -> bytes:
-    """Write one record batch as an Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
-def from_bytes(payload: bytes) -> pa.RecordBatch:
-    """Read the record batch of an Arrow stream."""
-    return pa.ipc.open_stream(payload).read_next_batch()
-
-
-def send_message(connection: Connection, message: Message, payload: bytes | None) -> None:
-    """Send a message, and after it the Arrow stream that belongs to it."""
-    message = {**message, "has_payload": payload is not None}
-    connection.send_bytes(json.dumps(message).encode())
-    if payload is not None:
-        connection.send_bytes(payload)
-
-
-def receive_message(connection: Connection) -> tuple[Message, pa.RecordBatch | None]:
-    """Receive a message, with its records if it has any."""
-    message = json.loads(connection.recv_bytes())
-    records = from_bytes(connection.recv_bytes()) if message.pop("has_payload") else None
-    return message, records
-
 
 class Worker:
     """The worker's state: its annotators, and the part that it is writing.
 
     Messages are handled by the method of their name; each returns nothing and answers by `send`.
+    is_alone: whether it has its process to itself. wake: has `hand_on` called soon.
     """
 
-    def __init__(self, send: Callable[..., None], *, is_alone: bool = False) -> None:
+    def __init__(
+        self,
+        send: Callable[..., None],
+        *,
+        is_alone: bool = False,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self.send = send
-        self.is_alone = is_alone  # in its process
+        self.is_alone = is_alone
+        self.wake = wake
+        self.lanes: Lanes | None = None
         self.lock = threading.Lock()  # of the writer and of `send`
         self.stages: Stages
         self.schema: pa.Schema
@@ -89,6 +71,7 @@ class Worker:
     def start(self, message: Message) -> None:
         """Load the annotators and say what they are."""
         config = RunConfig.from_dict(message["config"])
+        tokenizers = _start_tokenizers(config.tokenizers)  # while the models are loaded
         annotators = create_all(config)
         self.stages = Stages(
             annotators,
@@ -96,17 +79,40 @@ class Worker:
             max_windows=config.max_windows,
             document_timeout=config.document_timeout,
             is_alone=self.is_alone,
+            tokenize=tokenizers,
         )
+        if message["n_at_once"] > 1:
+            self.lanes = Lanes(self.stages.annotate, message["n_at_once"], wake=self.wake)
         self.send({"type": "ready", "components": [describe(each) for each in annotators]})
 
     def open(self, message: Message) -> None:
         """Get ready to write parts."""
+        self._hand_on_all()
         self.schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(message["schema"])))
         self.settings = message
 
     def chunk(self, message: Message, records: pa.RecordBatch) -> None:
         """Annotate a chunk and write it to the open part."""
-        annotated = self.stages.annotate(records)
+        self._annotate(records, partial(self._keep, message))
+
+    def _annotate(self, records: pa.RecordBatch, then: HandOn) -> None:
+        """Annotate records, here and now unless there are lanes; `then` gets them."""
+        if self.lanes is None:
+            then(self.stages.annotate(records))
+        else:
+            self.lanes.put(records, then)
+
+    def hand_on(self, message: Message) -> None:
+        """Do what is to be done with chunks that are annotated."""
+        del message
+        if self.lanes is not None:
+            self.lanes.hand_on()
+
+    def _hand_on_all(self) -> None:
+        if self.lanes is not None:
+            self.lanes.hand_on(to_the_end=True)
+
+    def _keep(self, message: Message, annotated: pa.RecordBatch) -> None:
         with self.stages.clock.timed("write"):
             self._write(message, annotated)
 
@@ -142,9 +148,11 @@ class Worker:
 
     def annotate(self, message: Message, records: pa.RecordBatch) -> None:
         """Annotate a chunk and send it back."""
-        annotated = to_bytes(self.stages.annotate(records))
+        self._annotate(records, partial(self._send_back, message))
+
+    def _send_back(self, message: Message, annotated: pa.RecordBatch) -> None:
         with self.lock:
-            self.send({"type": "annotated", "number": message["number"]}, annotated)
+            self.send({"type": "annotated", "number": message["number"]}, to_bytes(annotated))
 
     def close_part(self) -> None:
         """Hand the open part to the parent, which commits it."""
@@ -159,7 +167,12 @@ class Worker:
             self.writer = None
 
     def finish(self, message: Message) -> None:
-        """Hand over the last part and say how the time was spent."""
+        """Hand over the last part, with all that was asked before, and say how time was spent."""
+        self._hand_on_all()
+        self.stop(message)
+
+    def stop(self, message: Message) -> None:
+        """Hand over the open part as it is, and say how the time was spent."""
         del message
         with self.lock, self._writing():
             self.close_part()
@@ -174,6 +187,14 @@ class Worker:
             kind, text = "WorkerError", "".join(traceback.format_exception(error)).strip()
         with self.lock:
             self.send({"type": "failed", "error": kind, "message": text})
+
+
+def _start_tokenizers(n_processes: int | None) -> Callable[..., Any] | None:
+    if not n_processes:
+        return None
+    from bertpipe.batching.front import Tokenizers
+
+    return Tokenizers(n_processes)
 
 
 def describe(annotator: Any) -> Message:
@@ -227,7 +248,10 @@ def main(descriptor: int) -> int:
     def send(message: Message, payload: bytes | None = None) -> None:
         send_message(connection, message, payload)
 
-    worker = Worker(send, is_alone=True)
+    def wake() -> None:
+        inbox.put(({"type": "hand_on"}, None))
+
+    worker = Worker(send, is_alone=True, wake=wake)
     threading.Thread(target=_receive, args=(connection, inbox, worker), daemon=True).start()
     try:
         while True:
@@ -249,7 +273,7 @@ def _receive(connection: Connection, inbox: queue.Queue[Any], worker: Worker) ->
         while True:
             message, records = receive_message(connection)
             if message["type"] == "stop":
-                worker.finish(message)
+                worker.stop(message)
                 os._exit(0)
             inbox.put((message, records))
     except (EOFError, OSError):

@@ -26,7 +26,7 @@ QUICK = Path(__file__).parent / "plugin/quick.py"
 STAGES = {
     "taking the lock": ("bertpipe.output.lock", "_appear", "after", 1),
     "reading": ("bertpipe.corpus.jsonl", "read", "before", 2),
-    "tokenising": ("bertpipe.annotators.passes", "tokenize", "before", 3),
+    "tokenising": ("bertpipe.annotators.passes", "Pass._cut", "before", 3),
     "forward": ("bertpipe.annotators.scoring", "Scorer._heads_on", "after", 4),
     "decoding": ("bertpipe.annotators.ner", "group", "before", 3),
     "writing": ("bertpipe.output.parquet", "PartWriter.write", "after", 3),

@@ -9,18 +9,20 @@ from hypothesis import strategies as st
 
 from bertpipe.dispatch import MAX_TRIES, hand_out
 from bertpipe.errors import WorkerError
+from bertpipe.messages import from_bytes
 from bertpipe.records import ERROR, ERROR_TYPE, SOURCE, SOURCE_TYPE
-from bertpipe.worker import from_bytes
 
 
 class MortalPool:
     """Workers that die of the text `deadly`, of `together` twice in a batch, and when told to.
 
     They do one message at a turn of `receive`. died_at: the turns at which worker 0 dies anyway.
+    n_at_once: messages of which a worker may die before it answers the first.
     """
 
-    def __init__(self, n_workers, died_at=()):
+    def __init__(self, n_workers, died_at=(), n_at_once=1):
         self.n_workers = n_workers
+        self.n_at_once = n_at_once
         self.inbox: list[deque] = [deque() for _ in range(n_workers)]
         self.turn = 0
         self.died_at = set(died_at)
@@ -34,17 +36,19 @@ class MortalPool:
         return [(each, self.answer(each)) for each, inbox in enumerate(self.inbox) if inbox]
 
     def answer(self, worker):
+        at_work = [self.alive(each) for _, each in list(self.inbox[worker])[: self.n_at_once]]
         message, records = self.inbox[worker].popleft()
-        alive = records.filter(records[ERROR].is_null())["text"].to_pylist()
-        if (
-            "deadly" in alive
-            or alive.count("together") > 1
-            or (worker == 0 and self.turn in self.died_at)
+        if any("deadly" in texts or texts.count("together") > 1 for texts in at_work) or (
+            worker == 0 and self.turn in self.died_at
         ):
             self.inbox[worker].clear()
             self.n_died += 1
             return {"type": "died", "how": "was ended by signal 11"}
         return {"type": "annotated", "number": message["number"], "records": records}
+
+    @staticmethod
+    def alive(records):
+        return records.filter(records[ERROR].is_null())["text"].to_pylist()
 
     def close(self):
         pass
@@ -76,11 +80,12 @@ def answers(pool, tasks, stopping=lambda: False):
     ),
     n_workers=st.integers(1, 3),
     died_at=st.lists(st.integers(1, 40), max_size=2),
+    n_at_once=st.integers(1, 3),
 )
 def test_whoever_dies_each_task_is_answered_once_and_what_kills_is_in_error(
-    tasks, n_workers, died_at
+    tasks, n_workers, died_at, n_at_once
 ):
-    found = answers(MortalPool(n_workers, died_at), tasks)
+    found = answers(MortalPool(n_workers, died_at, n_at_once), tasks)
     assert Counter(each["number"] for each in found) == Counter(range(len(tasks)))
     for each in found:
         texts = tasks[each["number"]]

@@ -8,8 +8,9 @@ from functools import partial
 from multiprocessing import Pipe
 
 from bertpipe import api
-from bertpipe.pool import _search_path
-from bertpipe.worker import Worker, _receive, receive_message, send_message
+from bertpipe.messages import receive_message, send_message
+from bertpipe.processes import _search_path
+from bertpipe.worker import Worker, _receive
 
 
 def test_a_worker_that_finishes_long_before_another_is_not_taken_for_dead(tmp_path, regex_plugin):

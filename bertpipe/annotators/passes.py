@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from tokenizers import Tokenizer
 
 from bertpipe.annotators.request import Request, Windowed, refuse_many, statistics
 from bertpipe.annotators.scoring import Scorer
@@ -17,6 +20,7 @@ from bertpipe.batching.windows import Items, cut
 from bertpipe.clock import Clock
 from bertpipe.encoder.base import SharedRun
 from bertpipe.encoder.device import default_batch_tokens
+from bertpipe.lanes import Turns
 
 if TYPE_CHECKING:
     from bertpipe.annotators.base import BertAnnotator
@@ -50,18 +54,32 @@ class Pass:
         )
         self.max_length = self.annotators[0].max_length
         self.max_windows: int | None = None  # of a row
+        self.turns = Turns()
+        self.tokenize: Callable[[Tokenizer, Sequence[str]], Tokens] = tokenize
 
     def run(self, batch: pa.RecordBatch) -> PassResult:
         """Annotate the rows of a batch with a column `text` and what else the annotators read."""
+        with self._turn(self.turns.ask), self.clock.timed("tokenize"):
+            request = self.annotators[0].request(batch)
         with self.clock.timed("tokenize"):
-            windowed = self._cut(self.annotators[0].request(batch))
-        scores = self.scorer(windowed)
-        with self.clock.timed("decode"):
+            windowed = self._cut(request)
+        with self._turn(self.turns.score):
+            scores = self.scorer(windowed)
+        with self._turn(self.turns.decode), self.clock.timed("decode"):
             columns = {
                 each.name: each.collect(each.head.decode(found, windowed), windowed.request)
                 for each, found in zip(self.annotators, scores, strict=True)
             }
         return PassResult(columns, statistics(windowed))
+
+    @contextmanager
+    def _turn(self, lock: threading.RLock) -> Iterator[None]:
+        with self.clock.timed("turn"):
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def counts(self) -> Counter[str]:
@@ -104,8 +122,8 @@ class Pass:
 
     def _cut(self, request: Request) -> Windowed:
         tokenizer = self.loaded.tokenizer
-        prefixes = tokenize(tokenizer, request.prefixes) if request.prefixes else None
-        return self._windowed(request, tokenize(tokenizer, request.texts), prefixes)
+        prefixes = self.tokenize(tokenizer, request.prefixes) if request.prefixes else None
+        return self._windowed(request, self.tokenize(tokenizer, request.texts), prefixes)
 
     def _windowed(self, request: Request, tokens: Tokens, prefixes: Tokens | None) -> Windowed:
         settings = self.settings

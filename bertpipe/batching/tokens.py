@@ -1,14 +1,19 @@
 """Tokenise texts into flat arrays and learn which special tokens a model wants around them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
-from transformers import PreTrainedTokenizerFast
 
 from bertpipe.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PROBES = ("a", "1", ".", "e", "A", "the")
 
@@ -84,6 +89,21 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     pairs = chain.from_iterable(chain.from_iterable(e.offsets for e in encodings))
     spans = np.fromiter(pairs, np.int32, 2 * n_tokens).reshape(n_tokens, 2)
     return Tokens(ids, spans[:, 0].copy(), spans[:, 1].copy(), offsets)
+
+
+def join(parts: Sequence[Tokens]) -> Tokens:
+    """Return the tokens of the texts of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    lengths = np.concatenate([part.lengths for part in parts])
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return Tokens(
+        ids=np.concatenate([part.ids for part in parts]),
+        starts=np.concatenate([part.starts for part in parts]),
+        ends=np.concatenate([part.ends for part in parts]),
+        offsets=offsets,
+    )
 
 
 def find_template(tokenizer: Tokenizer, *, has_types: bool = True) -> Template:
