@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from transformers import AutoConfig, AutoModelForNextSentencePrediction
 
 from bertpipe.cli import main
 from bertpipe.testing import tiny_model
@@ -50,12 +51,20 @@ def folder(tmp_path, monkeypatch):
         max_length=256,
         problem_type="multi_label_classification",
     )
+    tiny_model(Path("language"), task="fill_mask", max_length=256)
+    follows = tiny_model(Path("follows"), task="encoder", max_length=256)
+    config = AutoConfig.from_pretrained(follows)
+    AutoModelForNextSentencePrediction.from_config(config).save_pretrained(follows)
     Path("mood/README.md").write_text("# mood\n\n## Scores\n\n## Limits\n", encoding="utf-8")
     for name, names in (("reviews", labels), ("train", labels), ("numbered", "01")):
         rows = [f"a {labels[i % 2]} sea {i},{names[i % 2]}\n" for i in range(20)]
         Path(f"{name}.csv").write_text("text,label\n" + "".join(rows), encoding="utf-8")
     rows = [json.dumps({"text": f"sea {i}", "label": labels[: i % 3]}) + "\n" for i in range(9)]
     Path("labelled.jsonl").write_text("".join(rows), encoding="utf-8")
+    rows = [json.dumps({"text": "A sea. A good sea. A bad sea."}) + "\n"] * 4
+    Path("texts.jsonl").write_text("".join(rows), encoding="utf-8")
+    pairs = "text,then,label\na sea,good,next\na sea,bad,not_next\n"
+    Path("pairs.csv").write_text(pairs, encoding="utf-8")
     Path("recipe.cfg").write_text(RECIPE, encoding="utf-8")
     return tmp_path
 
@@ -68,7 +77,7 @@ def test_the_commands_of_the_page_work_one_after_the_other(folder):
         result = CliRunner().invoke(main, [*arguments, *workers])
         assert result.exit_code == 0, f"{command}: {result.output}"
         printed[command] = result.output
-    assert len(printed) == 8
+    assert len(printed) == 11
     figures = json.loads((folder / "scores.json").read_text())["scores"]["figures"]
     accuracy = f"{figures['accuracy']:.4f}"
     assert f"| reviews | {accuracy} |" in (folder / "mood/README.md").read_text()

@@ -16,14 +16,21 @@ from bertpipe.cli.scores import show_scores
 if TYPE_CHECKING:
     from bertpipe.evaluation.evaluate import Evaluation, Progress
 
-TASKS = ("token_classification", "text_classification", "question_answering")
+TASKS = (
+    "token_classification",
+    "text_classification",
+    "question_answering",
+    "masked_language_model",
+    "next_sentence",
+)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 HELP = """Score a model on labelled data, or score a finished run.
 
 MODEL is a folder, the name of an installed model, or a hub id. DATA is a labelled file: CoNLL
-columns, a table (jsonl, csv, tsv) with a text and a label, or SQuAD JSON. What is scored is what
-`bertpipe run` finds: long texts become windows in the same way.
+columns, a table (jsonl, csv, tsv) with a text and a label, or SQuAD JSON; for a masked language
+model any texts, for next sentences texts or pairs. What is scored is what `bertpipe run` finds:
+long texts become windows in the same way.
 
 With --gold, MODEL is the output folder of a run. With --recipe, the data are the dev files of a
 recipe of `bertpipe train`.

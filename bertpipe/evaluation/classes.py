@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bertpipe.errors import ConfigError
 from bertpipe.evaluation.answers import thin
 from bertpipe.evaluation.gold import Classed
 from bertpipe.evaluation.scores import (
@@ -110,12 +111,21 @@ class MultiLabelScorer:
             score[row, [self._column[each["label"]] for each in value["scores"]]] = [
                 each["score"] for each in value["scores"]
             ]
-            self.has_all &= len(value["scores"]) == len(self.labels)
+            self._note_scores(len(value["scores"]))
         self._judge(gold, wanted, is_found, score)
         self._gold.append(wanted)
         self._found.append(is_found)
         self._score.append(score)
         self._n_records += len(gold)
+
+    def _note_scores(self, n_scores: int) -> None:
+        self.has_all &= n_scores == len(self.labels)
+        if self.find_threshold and not self.has_all:
+            raise ConfigError(
+                f"--find-threshold needs the scores of all {len(self.labels)} labels, and a text "
+                f"has only {n_scores} (top_k): annotate with --components.NAME.top_k "
+                f"{len(self.labels)} or more, and evaluate that."
+            )
 
     def _judge(
         self, gold: Sequence[Classed], wanted: np.ndarray, found: np.ndarray, score: np.ndarray
@@ -158,9 +168,7 @@ class MultiLabelScorer:
             n_mistakes=dict(self.worst.counts.most_common()),
             mistakes=self.worst.mistakes(),
             threshold=(
-                best_threshold(gold, score, before=self.threshold)
-                if self.find_threshold and self.has_all
-                else None
+                best_threshold(gold, score, before=self.threshold) if self.find_threshold else None
             ),
         )
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from bertpipe.annotators.base import BertAnnotator
 from bertpipe.config import EncoderSettings
+from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, CorpusError
+from bertpipe.evaluation import language
 from bertpipe.evaluation.answers import AnswerScorer
 from bertpipe.evaluation.baseline import score_baseline
 from bertpipe.evaluation.classes import ClassScorer, MultiLabelScorer
@@ -30,6 +32,7 @@ from bertpipe.training.tasks import read_records
 
 Progress = Callable[[int, int], None]
 SHOWN_LABELS = 12
+SETTINGS = ("max_length", "stride", "precision", "device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,8 @@ def evaluate_model(
     kind, is_multi = what_it_does(model, options)
     if train is not None and kind != "text_classification":
         raise ConfigError("--baseline is for text classification; leave it out.")
+    if kind in language.KINDS:
+        return evaluate_language(model, kind, source, options)
     records = read_gold(kind, source, options.rename, is_multi=is_multi)
     annotators = annotators_for(model, kind, records[0], options)
     last: Any = annotators[-1]
@@ -119,6 +124,27 @@ def evaluate_model(
         in_text=scores[COLUMN] if GIVEN in scores else None,
         baseline=baseline,
     )
+
+
+def evaluate_language(model: str, kind: Kind, source: Source, options: Options) -> Evaluation:
+    """Score a masked language model or a next-sentence head."""
+    if options.component:
+        raise ConfigError(
+            f"No component runs a {kind}; leave out --component.{min(options.component)}."
+        )
+    check_no_threshold(options)
+    task = TaskSettings(
+        name="the model", kind=kind, train={}, dev={"data": source}, rename=options.rename
+    )
+    scores, encoder = language.score_language(
+        resolve(model, offline=options.encoder.offline).path,
+        task,
+        options.encoder,
+        n_mistakes=options.n_mistakes,
+        progress=options.progress,
+    )
+    settings = {name: getattr(encoder, name) for name in SETTINGS}
+    return Evaluation(model, source.path.name, kind, settings, scores)
 
 
 def what_it_does(model: str, options: Options) -> tuple[Kind, bool]:
@@ -150,12 +176,9 @@ def score_records(
 
 def run_settings(annotator: BertAnnotator) -> dict[str, Any]:
     """Return how an annotator was run."""
-    return {
-        "max_length": annotator.max_length,
-        "stride": annotator.encoder.stride,
-        "precision": annotator.loaded.encoder.precision,
-        "device": annotator.loaded.encoder.device,
-    }
+    found = annotator.max_length, annotator.encoder.stride
+    loaded = annotator.loaded.encoder
+    return dict(zip(SETTINGS, (*found, loaded.precision, loaded.device), strict=True))
 
 
 def annotators_for(model: str, kind: Kind, first: Gold, options: Options) -> list[BertAnnotator]:
@@ -216,11 +239,16 @@ def make_scorer(kind: Kind, labels: Sequence[str], options: Options, *, is_multi
         return MultiLabelScorer(
             labels, threshold=threshold, n_mistakes=n_mistakes, find_threshold=find
         )
-    if find or options.threshold is not None:
+    check_no_threshold(options)
+    if kind == "token_classification":
+        return EntityScorer(n_mistakes=n_mistakes)
+    return ClassScorer(labels, n_mistakes=n_mistakes)
+
+
+def check_no_threshold(options: Options) -> None:
+    """Raise ConfigError if a threshold is asked for, where there is none."""
+    if options.find_threshold or options.threshold is not None:
         raise ConfigError(
             "A threshold is for models that give any number of labels and for answers; leave out "
             "--find-threshold and --threshold."
         )
-    if kind == "token_classification":
-        return EntityScorer(n_mistakes=n_mistakes)
-    return ClassScorer(labels, n_mistakes=n_mistakes)

@@ -1,26 +1,116 @@
-"""Score masked language models and next-sentence heads, by the windows that training scores.
+"""Score masked language models and next-sentence heads, which no annotator runs.
 
-What is hidden, and which sentences are paired, follows from the recipe's files: no labelled data.
+They read the windows that training scores. Masks follow from the number of a window, and pairs from
+the texts, so the same file gives the same figures.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from bertpipe.config import EncoderSettings
+from bertpipe.encoder.device import default_batch_tokens, list_devices, resolve_precision
+from bertpipe.encoder.load import window_limit
+from bertpipe.errors import ConfigError, ModelError
+from bertpipe.evaluation.classes import ClassScorer
+from bertpipe.evaluation.gold import as_gold
 from bertpipe.evaluation.scores import Scores
 from bertpipe.training import neighbours
 from bertpipe.training.base import load_tokenizer
-from bertpipe.training.scoring import score
+from bertpipe.training.features import Feature
+from bertpipe.training.masking import predict_hidden
+from bertpipe.training.scoring import predict, score_masks, text_probabilities
 from bertpipe.training.settings import TaskSettings
-from bertpipe.training.tasks import build_model, load_dev
+from bertpipe.training.tasks import Dev, Task, load_dev, open_model
 
 KINDS = ("masked_language_model", "next_sentence")
-BATCH_TOKENS = 2048
+MAX_LENGTH = 256  # of a window, as in a recipe that says nothing
+N_WINDOWS = 1024  # between two reports of progress
+Progress = Callable[[int, int], None]
+Predict = Callable[[list[Feature]], list[Any]]
 
 
-def score_language(folder: Path, settings: TaskSettings) -> Iterator[tuple[str, Scores]]:
-    """Yield the scores of a model folder on each of the recipe's dev files, in float32."""
+def score_language(
+    folder: Path,
+    settings: TaskSettings,
+    encoder: EncoderSettings,
+    *,
+    n_mistakes: int,
+    progress: Progress | None,
+) -> tuple[Scores, EncoderSettings]:
+    """Return the scores of a model on the one dev file of `settings`, and how it was run.
+
+    Raises:
+        ModelError: The model has no head for the task.
+        CorpusError: The data cannot be read, or have labels other than `next` and `not_next`.
+        ConfigError: The windows are too long for the model, or the precision is not for it.
+    """
     labels = neighbours.LABELS if settings.kind == "next_sentence" else ()
-    task = load_dev(settings, load_tokenizer(folder), labels)
-    model = build_model(task, folder, config={})
-    for name, figures in score(task, model, budget=BATCH_TOKENS, bf16=False).items():
-        yield name, Scores(n_records=len(task.dev[name].records), figures=figures, rows={})
+    tokenizer = load_tokenizer(folder)
+    model = open_head(folder, Task(settings, labels, [], {}, {}))
+    encoder = settled(encoder, window_limit(model.config, tokenizer), folder)
+    assert encoder.max_length is not None
+    windows = replace(settings, max_length=encoder.max_length, stride=encoder.stride)
+    task = load_dev(windows, tokenizer, labels)
+    model.to(encoder.device)
+    (dev,) = task.dev.values()
+    find: Predict = partial(
+        predict_hidden if task.is_masked else predict,
+        model,
+        budget=default_batch_tokens(encoder.device),
+        bf16=encoder.precision == "bf16",
+    )
+    found = predict_all(find, dev, progress)
+    if task.is_masked:
+        return Scores(len(dev.records), score_masks(dev, found, {}), rows={}), encoder
+    return score_pairs(dev, found, n_mistakes=n_mistakes), encoder
+
+
+def open_head(folder: Path, task: Task) -> Any:
+    """Open a model that has the head of a task; one that would begin at random is refused."""
+    model, new = open_model(task, folder, config={})
+    if new:
+        raise ModelError(
+            f"Model {folder} has no head for {task.settings.kind} (it lacks {min(new)}): train one "
+            f'with kind = "{task.settings.kind}".'
+        )
+    return model
+
+
+def settled(encoder: EncoderSettings, limit: int, folder: Path) -> EncoderSettings:
+    """Return the settings with device, precision and length of a window filled in."""
+    device = list_devices(encoder.device)[0]
+    precision = resolve_precision(encoder.precision, device)
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(f"precision {precision} is for none of these; use fp32 or bf16.")
+    max_length = encoder.max_length or min(MAX_LENGTH, limit)
+    if max_length > limit:
+        raise ConfigError(
+            f"max_length {max_length} is more than the {limit} tokens that model {folder} takes."
+        )
+    return replace(encoder, device=device, precision=precision, max_length=max_length)
+
+
+def predict_all(find: Predict, dev: Dev, progress: Progress | None) -> list[Any]:
+    """Return what is found in all windows, piece by piece."""
+    found: list[Any] = []
+    for first in range(0, len(dev.features), N_WINDOWS):
+        piece = dev.features[first : first + N_WINDOWS]
+        found += find(piece)
+        if progress:
+            progress(piece[-1].record + 1, len(dev.records))
+    return found
+
+
+def score_pairs(dev: Dev, found: list[Any], *, n_mistakes: int) -> Scores:
+    """Score next sentences as any classes."""
+    scorer = ClassScorer(neighbours.LABELS, n_mistakes=n_mistakes)
+    classes = [
+        {"label": neighbours.LABELS[row.argmax()], "score": float(row.max())}
+        for row in text_probabilities(dev, found)
+    ]
+    gold: Any = [as_gold(record, {}) for record in dev.records]
+    scorer.add(gold, classes)
+    return scorer.scores()

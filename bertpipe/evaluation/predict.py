@@ -24,6 +24,8 @@ TASKS: Mapping[str, Kind] = {
     "ForTokenClassification": "token_classification",
     "ForSequenceClassification": "text_classification",
     "ForQuestionAnswering": "question_answering",
+    "ForMaskedLM": "masked_language_model",
+    "ForNextSentencePrediction": "next_sentence",
 }
 FACTORIES: Mapping[str, str] = {
     "token_classification": "bert_ner",
@@ -53,8 +55,7 @@ def task_of(model: str, config: Mapping[str, Any]) -> Kind:
     said = ", ".join(names) or "nothing"
     raise ConfigError(
         f"Model {model!r} does not say for which of the tasks it is (its architectures: {said}); "
-        f"give --task {', --task '.join(FACTORIES)}, or --recipe for a masked language model or "
-        "next sentences."
+        f"give --task {', --task '.join(TASKS.values())}."
     )
 
 

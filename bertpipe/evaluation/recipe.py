@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
-from bertpipe.evaluation import language
 from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
 from bertpipe.training.card import put_scores
 from bertpipe.training.settings import TaskSettings, TrainSettings
@@ -33,11 +32,6 @@ def evaluate_recipe(
 def _evaluate_task(
     folder: str, task: TaskSettings, options: Options
 ) -> Iterator[tuple[str, Evaluation]]:
-    if task.kind in language.KINDS:
-        windows = {"max_length": task.max_length, "stride": task.stride, "precision": "fp32"}
-        for name, scores in language.score_language(resolve(folder).path, task):
-            yield name, Evaluation(folder, name, task.kind, windows, scores)
-        return
     for name, source in task.dev.items():
         yield name, evaluate_model(folder, source, _as_recipe(options, task, source.max_length))
 

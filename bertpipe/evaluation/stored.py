@@ -1,6 +1,7 @@
 """Score what a run has written."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ KINDS: Mapping[Shown, Kind] = {
     Shown.CLASSES: "text_classification",
     Shown.ANSWERS: "question_answering",
 }
+CLASSIFIER = "bert_classifier"  # one whose labels are its model's
 NO_LIMIT = 1 << 62
 SHOWN_CHARS = 60
 Key = tuple[str, str | None]
@@ -42,10 +44,15 @@ def evaluate_output(
     is_multi = kind == "text_classification" and gives_several(output, name)
     records = read_gold(kind, source, options.rename, is_multi=is_multi)
     values, n_errors = join(output, name, records, source.path)
-    labels = found_labels(output, name, kind, values)
+    component = component_of(output, name)
+    labels = found_labels(component, kind, values)
     if labels:
         check_labels(records, labels, source.path, f"column {name!r}")
     everything = sorted({*labels, *labels_of(records)})
+    if is_multi:
+        values, options = with_threshold(values, everything, options, component)
+    elif kind == "question_answering":
+        check_answers(component, options)
     scorer = make_scorer(kind, everything, options, is_multi=is_multi)
     scorer.add(records, values)
     return Evaluation(
@@ -145,13 +152,57 @@ def gives_several(output: Output, name: str) -> bool:
     )
 
 
-def found_labels(output: Output, name: str, kind: Kind, values: Sequence[Any]) -> list[str]:
+def component_of(output: Output, name: str) -> Mapping[str, Any]:
+    """Return what the run recorded of the component that wrote a column."""
+    for component in output.parts[0].job.recorded.get("components", ()):
+        if component["name"] == name:
+            found: Mapping[str, Any] = component
+            return found
+    return {"settings": {}}
+
+
+def with_threshold(
+    values: list[Any], labels: Sequence[str], options: Options, component: Mapping[str, Any]
+) -> tuple[list[Any], Options]:
+    """Return sets of labels as they are with the threshold asked for, or else the run's own."""
+    own = component["settings"].get("threshold", 0.5)
+    if options.threshold in (None, own):
+        return values, replace(options, threshold=own)
+    return [_relabelled(value, labels, options.threshold) for value in values], options
+
+
+def _relabelled(value: Any, labels: Sequence[str], threshold: float | None) -> Any:
+    if value is None or threshold is None:
+        return value
+    scores = value["scores"]
+    if len(scores) < len(labels) and scores[-1]["score"] >= threshold:
+        raise ConfigError(
+            f"--threshold {threshold:g} needs the scores of all {len(labels)} labels, and a text "
+            f"has only {len(scores)} (top_k): annotate with --components.NAME.top_k {len(labels)} "
+            "or more, and evaluate that."
+        )
+    return {**value, "labels": [each["label"] for each in scores if each["score"] >= threshold]}
+
+
+def check_answers(component: Mapping[str, Any], options: Options) -> None:
+    """Raise ConfigError if answers would be needed that the run has left out."""
+    left_out = component["settings"].get("no_answer_threshold", 0.0)
+    wanted = 0.0 if options.find_threshold else options.threshold
+    if wanted is not None and wanted < left_out:
+        raise ConfigError(
+            f"The run left out answers that score below {left_out:g}, and they are needed to tell: "
+            "annotate with --components.NAME.no_answer_threshold 0, and evaluate that."
+        )
+
+
+def found_labels(component: Mapping[str, Any], kind: Kind, values: Sequence[Any]) -> list[str]:
     """Return the labels that the column can have, as far as it is known."""
+    known = component.get("labels") or ()
     if kind == "text_classification":
         scores = (each for value in values if value for each in value.get("scores") or [value])
-        return sorted({each["label"] for each in scores})
-    recorded = output.parts[0].job.recorded.get("components", ())
-    for component in recorded if kind == "token_classification" else ():
-        if component["name"] == name and component.get("labels"):
-            return sorted(set(read_tags(component["labels"]).types) - {"O"})
+        new = component["settings"].get("labels") or {}
+        own = known if component.get("factory") == CLASSIFIER else ()
+        return sorted({*(each["label"] for each in scores), *(new.get(name, name) for name in own)})
+    if kind == "token_classification" and known:
+        return sorted(set(read_tags(known).types) - {"O"})
     return []

@@ -30,7 +30,7 @@ def write_card(
         "Recipe": [*fenced([command]), "", *recipe_table(settings, task, card, trained)],
         "Training": training_lines(trained),
         "Scores": list(score_table(trained.scores[task.name])),
-        "Check the scores": fenced(evaluate_commands(folder, settings, task, command)),
+        "Check the scores": fenced(evaluate_commands(folder, settings, task)),
         "Limits": items(card.get("limits", ("Not stated.",))),
     }
     text = [f"# {card.get('title', folder.name)}", ""]
@@ -111,21 +111,14 @@ def training_lines(trained: "Trained") -> list[str]:
     ]
 
 
-def evaluate_commands(
-    folder: Path, settings: TrainSettings, task: TaskSettings, command: str
-) -> list[str]:
-    """Return the command that scores the model on each dev file.
-
-    command: that of the training; what has no labels is scored by its recipe.
-    """
-    if task.kind in ("masked_language_model", "next_sentence"):
-        recipe = command.removeprefix("bertpipe train ")
-        return [f"bertpipe evaluate {shown(folder, settings)} --recipe {recipe}"]
+def evaluate_commands(folder: Path, settings: TrainSettings, task: TaskSettings) -> list[str]:
+    """Return the command that scores the model on each dev file."""
     rename = [part for pair in task.rename.items() for part in ("--rename", "=".join(pair))]
     commands = []
     for source in task.dev.values():
         words = ["bertpipe", "evaluate", shown(folder, settings), shown(source.path, settings)]
         words += [f"--max-length={source.max_length or task.max_length}", f"--stride={task.stride}"]
+        words += [f"--threshold={task.threshold}"] if task.multi_label else []
         commands.append(shlex.join([*words, *source_options(source), *rename]))
     return commands
 

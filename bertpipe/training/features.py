@@ -67,7 +67,9 @@ class Encoder:
         """Cut questions to the tokens that leave room for a context longer than the stride."""
         room = max(1, min(MAX_QUESTION_TOKENS, self.max_length - self.stride - 8))
         plain(self.tokenizer)
-        found = self.tokenizer(questions, add_special_tokens=False, return_offsets_mapping=True)
+        found = self.tokenizer(
+            questions, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
         return [
             text[: spans[:room][-1][1]] if spans else text
             for text, spans in zip(questions, found["offset_mapping"], strict=True)

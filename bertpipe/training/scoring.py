@@ -126,12 +126,17 @@ def score_words(
 
 def score_texts(dev: Dev, scores: list[Any], id2label: Mapping[int, str]) -> dict[str, float]:
     """Give each text the class with the highest mean probability over its windows."""
+    found = [id2label[int(best)] for best in text_probabilities(dev, scores).argmax(1)]
+    return class_scores([record.label for record in dev.records], found)
+
+
+def text_probabilities(dev: Dev, scores: list[Any]) -> np.ndarray:
+    """Return the mean probabilities over the windows of each text [texts, labels]."""
     windows: dict[int, list[Any]] = defaultdict(list)
     for feature, logits in zip(dev.features, scores, strict=True):
         exponents = np.exp(logits - logits.max())
         windows[feature.record].append(exponents / exponents.sum())
-    found = [id2label[int(np.mean(windows[i], axis=0).argmax())] for i in range(len(dev.records))]
-    return class_scores([record.label for record in dev.records], found)
+    return np.array([np.mean(windows[i], axis=0) for i in range(len(dev.records))])
 
 
 def score_sets(

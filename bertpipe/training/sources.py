@@ -148,6 +148,11 @@ def read_texts(source: Source) -> list[str]:
     Raises:
         CorpusError: A text cannot be read.
     """
+    if source.columns is not None:
+        raise CorpusError(
+            f"{source.path}: columns are for files with labels; of texts alone, give the file a "
+            "header and name its column with text_field."
+        )
     corpus = open_corpus([str(source.path)], text_field=source.text_field, lines=source.lines)
     texts: list[str] = []
     for file in corpus.sources:
