@@ -229,7 +229,8 @@ def read_records(settings: TaskSettings, source: Source) -> list[Any]:
     if settings.kind == "masked_language_model":
         return read_texts(source)
     if settings.kind == "next_sentence" and source.pair_field is None:
-        if pairs := neighbours.pair_neighbours(read_texts(source)):
+        max_words = source.join_words or 0
+        if pairs := neighbours.pair_neighbours(read_texts(source), max_words=max_words):
             return pairs
         raise CorpusError(f"{source.path} has no text of two sentences; give longer texts.")
     return [

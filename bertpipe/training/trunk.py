@@ -1,7 +1,7 @@
 """One encoder under several heads, and how much of it learns."""
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from torch import nn
 
@@ -30,6 +30,20 @@ class Trunk(nn.Module):
         for model in others:
             share_encoder(first.base_model, model.base_model)
             model.tie_weights()  # a language model's head stands on the embeddings
+
+    def train(self, mode: bool = True) -> Self:
+        """Choose the mode; an encoder of which no layer learns drops nothing out.
+
+        A head would learn from states that it never meets in use.
+        """
+        super().train(mode)
+        for model in self.models.values():
+            named: Any = model.base_model
+            parts = [part for name, part in named.named_children() if name != "pooler"]
+            if not any(each.requires_grad for part in parts for each in part.parameters()):
+                for part in parts:
+                    part.eval()
+        return self
 
     def forward(self, task: str, **inputs: Any) -> Any:
         """Run one task's batch; the output has its loss."""

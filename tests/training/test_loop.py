@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from typing import Any
 
 import pytest
 import spacy
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from bertpipe.errors import ConfigError, CorpusError, ModelError
 from bertpipe.testing import tiny_model
 from bertpipe.training.base import load_tokenizer, resolve_base, task_base
+from bertpipe.training.batches import inputs
 from bertpipe.training.card import put_scores
 from bertpipe.training.loop import build_trunk, train
 from bertpipe.training.run import run_recipe
@@ -65,6 +67,19 @@ def test_frozen_layers_stay_as_they_are(recipe, base, frozen, changed):
         after["bert.embeddings.word_embeddings.weight"],
     )
     assert same == (frozen is not None)
+
+
+@pytest.mark.parametrize(("frozen", "drops_out"), [("encoder", False), (2, False), (1, True)])
+def test_an_encoder_of_which_no_layer_learns_drops_nothing_out(recipe, base, frozen, drops_out):
+    task = load_task(recipe("ner").tasks["ner"], load_tokenizer(base), seed=1)
+    loop = LoopSettings(freeze_layers=frozen, dropout=0.5)
+    trunk = build_trunk({"ner": task}, {"ner": base}, loop).train()
+    model: Any = trunk.models["ner"]
+    features = task.dev["file"].features[:2]
+    tensors = inputs(features, pad_id=0)
+    states = [model.base_model(**tensors).last_hidden_state for _ in range(2)]
+    assert torch.equal(*states) != drops_out
+    assert model.dropout.training
 
 
 def test_too_many_frozen_layers_are_refused(recipe):

@@ -5,7 +5,7 @@ import pytest
 from bertpipe.errors import CorpusError, ModelError
 from bertpipe.testing import tiny_model
 from bertpipe.training.loop import train
-from bertpipe.training.neighbours import LABELS, pair_neighbours, sentences_of
+from bertpipe.training.neighbours import LABELS, joined, pair_neighbours, sentences_of
 
 TEXTS = [" ".join(f"This is sentence {i} of\ntext {n}." for i in range(40)) for n in range(5)]
 
@@ -22,6 +22,21 @@ def test_about_half_of_the_pairs_are_neighbours_and_the_others_of_another_text()
         assert of_same_text == (pair.label == "next")
     n_next = sum(pair.label == "next" for pair in pairs)
     assert 0.4 < n_next / len(pairs) < 0.6
+
+
+def test_sentences_are_joined_up_to_so_many_words():
+    sentences = ["One two three.", "Four.", "Five six.", "Seven eight nine ten eleven.", "Twelve."]
+    assert joined(sentences, max_words=0) == sentences
+    assert joined(sentences, max_words=4) == [
+        "One two three. Four.",
+        "Five six.",
+        "Seven eight nine ten eleven.",
+        "Twelve.",
+    ]
+    assert joined([], max_words=4) == []
+    pairs = pair_neighbours(TEXTS, max_words=14)  # two sentences of seven words
+    assert len(pairs) == 5 * 19
+    assert {pair.text.count("sentence") for pair in pairs} == {2}
 
 
 def test_a_lone_text_gives_pairs_from_itself():
