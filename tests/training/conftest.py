@@ -97,6 +97,14 @@ def tagged_reviews(tmp_path) -> Path:
 
 
 @pytest.fixture
+def pairs(tmp_path) -> Path:
+    path = tmp_path / "pairs.tsv"
+    rows = ["a good film\tgood\t1", "a good film\tbad\t0", "bad plot\tbad\t1", "bad plot\tgood\t0"]
+    path.write_text("sentence\tother\tlabel\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
 def stories(tmp_path) -> Path:
     path = tmp_path / "stories.jsonl"
     texts = [
@@ -109,7 +117,7 @@ def stories(tmp_path) -> Path:
 
 
 @pytest.fixture
-def recipe(tmp_path, base, conll, reviews, squad, tagged_reviews, stories):
+def recipe(tmp_path, base, conll, reviews, squad, tagged_reviews, pairs, stories):
     """A function that writes the recipe of the named tasks and returns its settings."""
     from bertpipe.training.settings import read_settings
 
@@ -118,6 +126,7 @@ def recipe(tmp_path, base, conll, reviews, squad, tagged_reviews, stories):
         "sentiment": ("text_classification", reviews, 'text_field = "sentence"'),
         "qa": ("question_answering", squad, ""),
         "tags": ("text_classification", tagged_reviews, 'text_field = "sentence"'),
+        "pairs": ("text_classification", pairs, 'text_field = "sentence"\npair_field = "other"'),
         "masks": ("masked_language_model", stories, ""),
         "next": ("next_sentence", stories, ""),
     }

@@ -17,6 +17,7 @@ from bertpipe.training.run import locked, run_recipe
 
 pytestmark = pytest.mark.filterwarnings("default")
 MANY = ["--training.epochs=30", "--training.dropout=0.1", "--training.checkpoint_every=0.02s"]
+TASKS = ("ner", "sentiment", "tags", "pairs", "qa", "masks", "next")
 
 
 def start(recipe: Path, output: Path, *more: str) -> subprocess.Popen:
@@ -50,25 +51,32 @@ def stop_at(process: subprocess.Popen, share: float, how: signal.Signals) -> str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("names", "how", "code", "told"),
+    ("names", "more", "how", "code", "told"),
     [
-        (("ner",), signal.SIGKILL, -signal.SIGKILL, ""),
-        (("sentiment", "masks"), signal.SIGINT, 130, "the same command goes on from the last chec"),
+        # Every task at once; a checkpoint holds all their models.
+        (TASKS, ["--training.epochs=6"], signal.SIGKILL, -signal.SIGKILL, ""),
+        (
+            ("sentiment",),
+            ["--training.freeze_layers=encoder"],
+            signal.SIGINT,
+            130,
+            "the same command goes on from the last checkpoint",
+        ),
     ],
     ids=["killed", "interrupted"],
 )
 def test_a_training_stopped_at_60_percent_ends_as_one_left_alone(
-    recipe, tmp_path, names, how, code, told
+    recipe, tmp_path, names, more, how, code, told
 ):
     recipe(*names)
     path = tmp_path / "recipe.cfg"
     alone, killed = tmp_path / "alone", tmp_path / "killed"
-    finish(path, alone)
-    process = start(path, killed)
+    finish(path, alone, *more)
+    process = start(path, killed, *more)
     assert told in stop_at(process, 0.6, how)
     assert process.returncode == code
     assert not list(killed.rglob("README.md"))
-    said = finish(path, killed)
+    said = finish(path, killed, *more)
     ((step, n_steps),) = re.findall(r"Going on from step (\d+) of (\d+)", said)
     assert 0.5 < int(step) / int(n_steps) < 1
     folders = [alone] if len(names) == 1 else [alone / name for name in names]
