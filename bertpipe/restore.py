@@ -14,8 +14,8 @@ from bertpipe.annotators.create import create
 from bertpipe.annotators.plugins import blank
 from bertpipe.annotators.spacy_columns import doc_of_tokens, set_columns
 from bertpipe.config import Component, EncoderSettings
-from bertpipe.errors import BertpipeError, ConfigError, OutputError
-from bertpipe.output.files import BOOKKEEPING, write_bytes, writing
+from bertpipe.errors import BertpipeError, OutputError
+from bertpipe.output.files import BOOKKEEPING
 from bertpipe.output.footer import Job
 from bertpipe.output.inventory import parts
 from bertpipe.settings import check_names
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 BATCH_ROWS = 256
 TOKENS = "tokens"
 _PLAIN = (type(None), bool, int, float, str, bytes)
-# All that the components of spaCy write to tokens.
-_ATTRIBUTES = (
-    *("ORTH", "TAG", "POS", "MORPH", "LEMMA", "HEAD", "DEP", "SENT_START"),
-    *("ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"),
-)
 
 
 class _View(Protocol):
@@ -95,15 +90,15 @@ def _views(folder: Path, job: Job, wanted: Sequence[str] | None) -> dict[str, _V
     known = {each["name"]: each for each in job.recorded["components"]}
     check_names(wanted or (), known, str(folder), "component")
     chosen = known if wanted is None else wanted
-    return {name: _view(folder, known[name], job.recorded.get("code")) for name in chosen}
+    return {name: _view(folder, job, known[name]) for name in chosen}
 
 
-def _view(folder: Path, described: Mapping[str, Any], code: str | None) -> _View:
+def _view(folder: Path, job: Job, described: Mapping[str, Any]) -> _View:
     """Return the annotator that wrote a column, its model not loaded."""
-    name = described["name"]
+    name, code = described["name"], job.recorded.get("code")
     if "columns" in described:
         return _Columns(name, described)
-    component = Component(name, described["factory"], described["settings"])
+    component = _component(job, described)
     try:
         if code is not None:
             import_code(code)
@@ -113,6 +108,18 @@ def _view(folder: Path, described: Mapping[str, Any], code: str | None) -> _View
             f"Component {name!r} of {folder} cannot be made here ({error}); install what it needs,"
             " or name the components that are wanted."
         ) from error
+
+
+def _component(job: Job, described: Mapping[str, Any]) -> Component:
+    """Return the component as it was set; the first outputs tell that in what a run compares."""
+    name = described["name"]
+    if "factory" in described:
+        return Component(name, described["factory"], described["settings"])
+    compared = job.fingerprint[f"component {name}"]
+    apart = {"factory", *described.get("fingerprint", {})}
+    settings = {key: value for key, value in compared.items() if key not in apart}
+    model = {"model": described["model"]} if "model" in described else {}
+    return Component(name, compared["factory"], {**settings, **model})
 
 
 def _to_doc(row: Mapping[str, Any], job: Job, views: Mapping[str, _View], nlp: Language) -> Doc:
@@ -146,28 +153,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value if isinstance(value, _PLAIN) else str(value)
-
-
-def check_docbin(path: Path, output: Path) -> None:
-    """Refuse a file that `write_docbin` could not write, before the work of the run is done."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        why = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
-        raise ConfigError(f"--docbin {path} {why}; give a file such as corpus.spacy.")
-    if output.absolute() in path.absolute().parents:
-        raise ConfigError(f"--docbin {path} lies in the output {output}; give another place.")
-
-
-def write_docbin(output: Path, path: Path) -> int:
-    """Write the Docs of an output to one file in spaCy's own format; return how many they are.
-
-    A reader of the file sees the old or the new one whole. All Docs are in memory, compressed: that
-    is how the format is.
-    """
-    from spacy.tokens import DocBin
-
-    binned = DocBin(attrs=_ATTRIBUTES, store_user_data=True)
-    for doc in to_docs(output):
-        binned.add(doc)
-    with writing(path):
-        write_bytes(path, binned.to_bytes())
-    return len(binned)

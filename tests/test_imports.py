@@ -48,6 +48,7 @@ ORDER = (
     "bench",
     "api",
     "restore",
+    "docbin",
     "components",
     "check",
     "training",

@@ -1,17 +1,22 @@
 """An output comes back as Docs that equal those of a pipeline of spaCy."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import spacy
 from click.testing import CliRunner
 from spacy.tokens import DocBin
 
 import bertpipe
+from bertpipe import docbin
 from bertpipe.cli import main
 from bertpipe.errors import ConfigError, OutputError
+from bertpipe.output.footer import HASH_KEY, KEY
 from bertpipe.testing import tiny_model
 
 RECORDS: list[dict[str, Any]] = [
@@ -107,6 +112,28 @@ def test_components_can_be_chosen(output):
         next(bertpipe.to_docs(output, components=["sentence"]))
 
 
+def test_an_output_of_the_first_versions_is_read_too(output, tmp_path):
+    """They recorded neither the factory nor the settings of a component beside its name."""
+    old = Path(shutil.copytree(output, tmp_path / "out"))
+    (path,) = old.glob("*.parquet")
+    table = pq.read_table(path)
+    metadata = json.loads(pq.read_metadata(path).metadata[KEY])
+    metadata["recorded"]["components"] = [
+        {key: value for key, value in each.items() if key not in ("factory", "settings")}
+        for each in metadata["recorded"]["components"]
+    ]
+    told = json.dumps(metadata).encode()
+    keys = {KEY: told, HASH_KEY: hashlib.sha256(told).hexdigest()}
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(keys)
+    for found, wanted in zip(bertpipe.to_docs(old), bertpipe.to_docs(output), strict=True):
+        assert found._.bertpipe == wanted._.bertpipe
+        assert shown(found.ents) == shown(wanted.ents)
+        assert found.spans.keys() == wanted.spans.keys()
+        assert found.cats == wanted.cats
+
+
 def test_what_is_no_output_is_refused(tmp_path):
     with pytest.raises(OutputError, match="is no output of bertpipe"):
         next(bertpipe.to_docs(tmp_path))
@@ -135,11 +162,31 @@ def test_an_output_is_written_as_docs_of_spacy(corpus):
     assert [path.name for path in Path().iterdir() if path.name.startswith(".")] == []
 
 
+def test_docs_are_written_in_files_of_bounded_size(corpus, monkeypatch):
+    monkeypatch.setattr(docbin, "PART_TOKENS", 30)
+    texts = [f"{i} is a number. " * (1 + i % 3) for i in range(20)]
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    nlp = spacy.blank("en")
+    for n_texts in (20, 7):  # the second time fewer files take the place of the first
+        result = run("--docbin", "docs", "--overwrite", "--limit", str(n_texts))
+        assert (result.exit_code, f"docs holds {n_texts} Docs." in result.output) == (0, True)
+        files = sorted(Path("docs").iterdir())
+        assert [file.name for file in files] == [f"part-{i:04}.spacy" for i in range(len(files))]
+        found = [[*DocBin().from_disk(file).get_docs(nlp.vocab)] for file in files]
+        assert [doc.text for docs in found for doc in docs] == texts[:n_texts]
+        assert len(files) > 2
+        assert all(0 < sum(map(len, docs)) <= 30 for docs in found)
+        assert len([*spacy.training.Corpus("docs")(nlp)]) == n_texts
+    assert [path.name for path in Path().iterdir() if path.name.startswith(".")] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--docbin", "no/corpus.spacy"], "lies in a folder that does not exist"),
-        (["--docbin", "."], "is a folder"),
+        (["--docbin", "."], "is a folder with other files (corpus.jsonl)"),
+        (["--docbin", "corpus.jsonl"], "is a file"),
+        (["--docbin", "corpus.annotated"], "lies in the output"),
         (["--docbin", "corpus.annotated/x.spacy", "--overwrite"], "lies in "),
         (["--docbin", "x.spacy", "--shard", "1/2"], "needs the whole output"),
     ],

@@ -112,8 +112,8 @@ def _parse_shard(
 @click.option(
     "--docbin",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the output as Docs of spaCy as well, when all is done.",
+    metavar="PATH",
+    help="Write Docs of spaCy as well, when all is done: a file NAME.spacy, or a folder of them.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option(
@@ -189,7 +189,7 @@ def run_command(
     from bertpipe.engine import run
 
     if docbin:
-        from bertpipe.restore import check_docbin
+        from bertpipe.docbin import check_docbin
 
         check_docbin(docbin, output)
     log.start(output)
@@ -201,7 +201,7 @@ def run_command(
         progress=log,
     )
     if docbin:
-        from bertpipe.restore import write_docbin
+        from bertpipe.docbin import write_docbin
 
         log.wrote_docs(docbin, write_docbin(report.output, docbin))
     exit_code = 0 if is_allowed(report, allow_errors) else ROWS_IN_ERROR
