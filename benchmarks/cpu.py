@@ -6,12 +6,12 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -32,16 +32,16 @@ Runs = tuple[Measurement, list[Any]]
 
 
 class Bench:
-    """Measures on the first `n_texts` texts of a JSONL file, `repeats` times each."""
+    """Measures on the first `n_texts` texts of a JSONL file, `repeats` times each, in a folder."""
 
     def __init__(
-        self, corpus: Path, n_texts: int, repeats: int, say: Callable[[str], None]
+        self, corpus: Path, folder: Path, n_texts: int, repeats: int, say: Callable[[str], None]
     ) -> None:
         with corpus.open(encoding="utf-8") as lines:
             self.texts = [json.loads(line)["text"] for line in islice(lines, n_texts)]
         self.repeats = repeats
         self.say = say
-        self.folder = Path(tempfile.mkdtemp(prefix="bertpipe-bench-"))
+        self.folder = folder
         self.parquet = self._write("texts", self.texts)
         self._known: dict[str, Runs] = {}
 
@@ -199,18 +199,25 @@ def run(
     say: Callable[[str], None],
 ) -> list[str]:
     """Return the lines of the result table."""
-    bench = Bench(corpus, n_texts, repeats, say)
+    with TemporaryDirectory(prefix="bertpipe-bench-") as folder:
+        bench = Bench(corpus, Path(folder), n_texts, repeats, say)
+        return _lines(bench, rows, peer_python=peer_python, factor=factor)
+
+
+def _lines(
+    bench: Bench, rows: Sequence[str], *, peer_python: str | None, factor: float
+) -> list[str]:
     makers: dict[str, Callable[[], Iterator[str] | list[str]]] = {
         "pipelines": lambda: pipelines(bench),
         "forward": lambda: forward(bench),
         "openvino": lambda: openvino(bench),
         "padding": lambda: padding(bench),
         "spacy": lambda: spacy(bench, peer_python) if peer_python else iter(()),
-        "scale": lambda: scale.run(bench.folder, repeats, factor),
+        "scale": lambda: scale.run(bench.folder, bench.repeats, factor),
     }
     if "openvino" in rows and find_spec("openvino") is None:
-        say("OpenVINO not measured: pip install 'bertpipe[openvino]'")
+        bench.say("OpenVINO not measured: pip install 'bertpipe[openvino]'")
         rows = [name for name in rows if name != "openvino"]
     if "spacy" in rows and not peer_python:
-        say("spacy-huggingface-pipelines not measured: --peer-python was not given")
+        bench.say("spacy-huggingface-pipelines not measured: --peer-python was not given")
     return [each for name in ROWS if name in rows for each in makers[name]()]

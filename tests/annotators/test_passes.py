@@ -1,10 +1,13 @@
-"""One trip through an encoder, when memory or patience does not last."""
+"""One trip through an encoder: what is done once, and what happens when memory does not last."""
+
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 import torch
 
 from bertpipe.annotators.ner import BertNer
+from bertpipe.annotators.qa import BertQa
 from bertpipe.records import ERROR, ERROR_TYPE
 from bertpipe.stages import Stages
 
@@ -83,6 +86,50 @@ def test_a_document_whose_one_window_does_not_fit_the_memory_is_the_only_one_in_
     ):
         assert value == (None if error else right), text
     assert 0 < found[ERROR].null_count < len(TEXTS)
+
+
+def test_equal_texts_of_a_chunk_are_computed_once(tiny):
+    def computed(texts):
+        stages = Stages([BertNer("ner", model=tiny("ner"), encoder=ENCODER)], text_field="text")
+        return annotated(stages, texts)["ner"].to_pylist(), stages.counts()
+
+    once, counts = computed(TEXTS[:4])
+    again, counts_again = computed([*TEXTS[:4], TEXTS[1], *TEXTS[:4]])
+    assert again == [*once, once[1], *once]
+    assert counts_again == counts
+
+
+def test_questions_about_a_text_share_its_tokens(tiny):
+    questions = {name: f"Who met {name}?" for name in ("Merkel", "Obama", "Berlin")}
+    annotator = BertQa("qa", model=tiny("qa"), encoder=ENCODER, questions=questions)
+    stages = Stages([annotator], text_field="text")
+    (step,) = stages.steps
+    shared = step.shared  # type: ignore[attr-defined]
+    tokenize, asked = shared.tokenize, []
+
+    def counting(tokenizer, texts):
+        asked.extend(texts)
+        return tokenize(tokenizer, texts)
+
+    shared.tokenize = counting
+    annotated(stages, [*TEXTS, TEXTS[0]])
+    assert sorted(asked) == sorted({*TEXTS, *questions.values()})
+    # Each text is read once a question all the same.
+    assert stages.counts()["windows"] >= len(set(TEXTS)) * len(questions)
+
+
+@pytest.mark.parametrize("n_times", [1, 700, 5_000])
+def test_a_document_of_any_length_makes_no_batch_over_the_budget(n_times, tiny):
+    encoder = replace(ENCODER, batch_tokens=200)
+    stages = Stages([BertNer("ner", model=tiny("ner"), encoder=encoder)], text_field="text")
+    (step,) = stages.steps
+    memory = SmallMemory(step.shared.scorer, 200)  # type: ignore[attr-defined]
+    step.shared.scorer._heads_on = memory  # type: ignore[attr-defined]
+    found = annotated(stages, ["Barack Obama in Berlin. " * n_times, "Berlin"])
+    assert found[ERROR].null_count == 2
+    assert "halvings" not in stages.counts()
+    assert max(memory.sizes) <= 200
+    assert sum(memory.sizes) >= found["_n_tokens"][0].as_py() >= 4 * n_times
 
 
 def test_a_document_of_too_many_windows_is_in_error_and_says_how_many(ner, wanted):
