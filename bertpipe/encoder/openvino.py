@@ -32,6 +32,8 @@ from bertpipe.encoder.hf import mask_of, padded
 from bertpipe.encoder.packed import Parts, embeddings_of, parts_of
 
 GRAPH = "encoder.xml"
+# OpenVINO gets ready for each shape that it meets, which takes longer than some columns of padding.
+LENGTH_STEP = 16
 N_CALIBRATION_TOKENS = 256  # of a window; the texts are shorter
 
 
@@ -60,6 +62,7 @@ def openvino_encoder(
     def run(hidden: Tensor | None, inputs: Inputs) -> Tensor:
         del hidden
         mask = mask_of(inputs)
+        mask = functional.pad(mask, (0, -mask.shape[1] % LENGTH_STEP))
         tokens = torch.stack([padded(inputs.ids, mask, 0), padded(inputs.types, mask, 0), mask])
         states = torch.from_numpy(request.infer([tokens.numpy()])[0])
         return states[:, 0] if first_token else states[mask]
