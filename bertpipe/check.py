@@ -138,7 +138,7 @@ def _measure(annotator: BertAnnotator, texts: pa.RecordBatch) -> tuple[np.ndarra
 
     from bertpipe.batching.tokens import find_template, prepare, tokenize
     from bertpipe.batching.windows import cut
-    from bertpipe.encoder.load import open_tokenizer, window_limit
+    from bertpipe.encoder.opening import open_tokenizer, window_limit
 
     path = annotator.folder.path
     tokenizer = open_tokenizer(path)

@@ -29,8 +29,9 @@ from bertpipe.records import FORMAT_VERSION
 from bertpipe.report import versions
 
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
-MIN_CHUNK_CHARS = 16_384
-CHUNKS_A_WORKER = 4  # a small corpus is cut at least this fine
+MIN_CHUNK_CHARS = {"cpu": 16_384, "cuda": 1_000_000}
+# A small corpus is cut at least this fine: a worker with a GPU has three chunks at work.
+CHUNKS_A_WORKER = {"cpu": 4, "cuda": 16}
 
 
 def open_configured(
@@ -117,11 +118,11 @@ def recorded(pool: Pool, config: RunConfig, components: Sequence[Message]) -> di
 
 def chunk_chars(n_bytes: int, devices: Sequence[str]) -> int:
     """Return the size of a chunk: a small corpus is cut finer, so that every worker is busy."""
-    largest = CHUNK_CHARS[devices[0].partition(":")[0]]
+    kind = devices[0].partition(":")[0]
     if not n_bytes:
-        return largest
-    fair = n_bytes // (CHUNKS_A_WORKER * len(devices))
-    return min(largest, max(MIN_CHUNK_CHARS, fair))
+        return CHUNK_CHARS[kind]
+    fair = n_bytes // (CHUNKS_A_WORKER[kind] * len(devices))
+    return min(CHUNK_CHARS[kind], max(MIN_CHUNK_CHARS[kind], fair))
 
 
 def refuse_own_output(corpus: Corpus, output: Path) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from typing import Protocol, Self
+from dataclasses import replace
+from multiprocessing.connection import wait
+from typing import Protocol
 
-import pyarrow as pa
-
-from bertpipe import errors
 from bertpipe.config import RunConfig
 from bertpipe.encoder.device import available_memory, list_devices, n_cpus
 from bertpipe.errors import WorkerError
 from bertpipe.lanes import N_LANES
-from bertpipe.messages import Message, from_bytes, receive_message, send_message
-from bertpipe.processes import ONE_THREAD, start_module
+from bertpipe.messages import Message, from_bytes
 from bertpipe.worker import Worker
+from bertpipe.worker_process import WorkerProcess
 
 WORKER_BYTES = 700_000_000  # `python -m benchmarks parts` measures a worker
 MAX_TOKENIZERS = 16  # of a worker; more than a GPU has use for
@@ -75,61 +69,6 @@ def n_at_once(config: RunConfig, devices: Sequence[str]) -> int:
     return N_LANES if has_lanes else 1
 
 
-@dataclass
-class _Process:
-    """A worker's process and what it was told first, which another in its place is told too."""
-
-    number: int
-    device: str
-    said: list[Message]
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    is_ready: bool = False
-    is_stopping: bool = False
-
-    @classmethod
-    def start(cls, number: int, device: str, said: list[Message]) -> Self:
-        """Start a process and say to it what is to be said first."""
-        try:
-            process, connection = _start_process(device)
-        except OSError as error:
-            raise WorkerError(
-                f"Worker {number} cannot be started ({error.strerror}); raise the limit that was"
-                " met, or give fewer --workers."
-            ) from error
-        started = cls(number, device, said, process, connection)
-        for message in said:
-            started.send(message, None)
-        return started
-
-    def send(self, message: Message, payload: bytes | None) -> None:
-        with contextlib.suppress(OSError):  # one that is gone says so with the next `receive`
-            send_message(self.connection, message, payload)
-
-    def receive(self) -> tuple[Message, pa.RecordBatch | None]:
-        """Return the next message; `died` for the end of the process, with its cause."""
-        try:
-            message, records = receive_message(self.connection)
-        except (EOFError, OSError):
-            return {"type": "died", "how": self._end()}, None
-        if message["type"] == "failed" and message["error"] == WorkerError.__name__:
-            return {"type": "died", "how": f"failed: {message['message']}"}, None
-        return checked(message), records
-
-    def _end(self) -> str:
-        code = self.process.wait()
-        return f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
-
-    def close(self) -> None:
-        """End the process; its connection being closed, it exits by itself, at once."""
-        self.connection.close()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 class ProcessPool:
     """Workers as processes. One that dies is replaced, and has to be handed its work again."""
 
@@ -138,12 +77,12 @@ class ProcessPool:
         self.n_at_once = n_at_once(config, devices)
         config = replace(config, tokenizers=n_tokenizers(config, devices))
         self._n_died = 0
-        self._workers: list[_Process] = []
+        self._workers: list[WorkerProcess] = []
         try:
             for number, device in enumerate(devices):
                 encoder = replace(config.encoder, device=device)
                 said = [start_message(replace(config, encoder=encoder), self.n_at_once)]
-                self._workers.append(_Process.start(number, device, said))
+                self._workers.append(WorkerProcess.start(number, device, said))
         except WorkerError:
             self.close()
             raise
@@ -175,7 +114,7 @@ class ProcessPool:
             received.append((worker.number, message | {"records": records}))
         return received
 
-    def _replace(self, dead: _Process, how: str) -> None:
+    def _replace(self, dead: WorkerProcess, how: str) -> None:
         dead.close()
         if dead.is_stopping:
             return
@@ -188,7 +127,7 @@ class ProcessPool:
                 " committed stands. Run the same command again to go on, with --workers 1 if"
                 " memory was short."
             )
-        self._workers[dead.number] = _Process.start(dead.number, dead.device, dead.said)
+        self._workers[dead.number] = WorkerProcess.start(dead.number, dead.device, dead.said)
 
     def close(self) -> None:
         """End every worker."""
@@ -196,14 +135,6 @@ class ProcessPool:
             worker.connection.close()
         for worker in self._workers:
             worker.close()
-
-
-def _start_process(device: str) -> tuple[subprocess.Popen[bytes], Connection]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        environment = ONE_THREAD if device == "cpu" else {}
-        process = start_module("bertpipe.worker", theirs, environment)
-        return process, Connection(ours.detach())
 
 
 class LocalPool:
@@ -265,11 +196,3 @@ def start_message(config: RunConfig, at_once: int = 1) -> Message:
         "text_field": config.text_field,
         "n_at_once": at_once,
     }
-
-
-def checked(message: Message) -> Message:
-    """Raise what a worker failed with, under its own class; return any other message."""
-    if message["type"] != "failed":
-        return message
-    kind = getattr(errors, message["error"], WorkerError)
-    raise kind(message["message"])

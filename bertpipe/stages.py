@@ -2,96 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertpipe.annotator import Annotator, checked
+from bertpipe.annotator import Annotator
 from bertpipe.clock import Clock
 from bertpipe.errors import BertpipeError, DocumentError, UsageError, WorkerError
 from bertpipe.lanes import Turns
 from bertpipe.masking import hide_secrets
 from bertpipe.patience import Patience
 from bertpipe.records import ERROR, ERROR_TYPE, STATISTICS
+from bertpipe.steps import Outcome, PassStep, Step, make_steps, no_statistics
 
 if TYPE_CHECKING:
     from bertpipe.batching.tokens import Tokens
 
 MAX_MESSAGE_CHARS = 500
-
-
-@dataclass
-class Outcome:
-    """What a step gives for some rows: columns by name, statistics, and errors by row."""
-
-    columns: dict[str, pa.Array]
-    statistics: pa.RecordBatch | None = None
-    errors: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-
-class Step(Protocol):
-    """One or several annotators that run together."""
-
-    names: tuple[str, ...]
-    types: tuple[pa.DataType, ...]
-
-    def run(self, batch: pa.RecordBatch) -> Outcome:
-        """Annotate every row of the batch or raise."""
-        ...
-
-
-class SingleStep:
-    """An annotator on its own."""
-
-    def __init__(self, annotator: Annotator) -> None:
-        self.annotator = annotator
-        self.turn = threading.RLock()
-        self.names: tuple[str, ...] = (annotator.name,)
-        self.types: tuple[pa.DataType, ...] = (annotator.type,)
-
-    def run(self, batch: pa.RecordBatch) -> Outcome:
-        """Annotate the batch and hold the annotator to its contract."""
-        with self.turn:
-            values = self.annotator.annotate(batch)
-        values = checked(self.annotator, values, batch.num_rows)
-        return Outcome({self.annotator.name: values})
-
-
-class PassStep:
-    """Annotators that share one pass through an encoder."""
-
-    def __init__(self, annotators: Sequence[Any]) -> None:
-        from bertpipe.annotators.passes import Pass
-
-        self.annotators = annotators
-        self.names = tuple(annotator.name for annotator in annotators)
-        self.types = tuple(annotator.type for annotator in annotators)
-        self.shared = Pass(annotators)
-
-    def run(self, batch: pa.RecordBatch) -> Outcome:
-        """Annotate the batch in one pass."""
-        result = self.shared.run(batch)
-        for annotator in self.annotators:
-            checked(annotator, result.columns[annotator.name], batch.num_rows)
-        return Outcome(result.columns, result.statistics)
-
-
-def make_steps(annotators: Sequence[Annotator]) -> list[Step]:
-    """Group the annotators: those that may share a pass stand where the first of them stood."""
-    groups: dict[object, list[Any]] = {}
-    for annotator in annotators:
-        key = getattr(annotator, "pass_key", lambda: None)()
-        groups.setdefault(key or annotator.name, []).append(annotator)
-    steps: list[Step] = []
-    for group in groups.values():
-        steps.append(PassStep(group) if hasattr(group[0], "pass_key") else SingleStep(group[0]))
-    return steps
 
 
 class Stages:
@@ -143,7 +74,7 @@ class Stages:
         missing[usable] = False
         indices = pa.array(place, mask=missing)
         columns = {name: array.take(indices) for name, array in outcome.columns.items()}
-        statistics = outcome.statistics or _no_statistics(len(usable))
+        statistics = outcome.statistics or no_statistics(len(usable))
         for name, array in zip(STATISTICS.names, statistics.columns, strict=True):
             columns[name] = array.take(indices)
         errors = {int(usable[row]): error for row, error in outcome.errors.items()}
@@ -243,14 +174,10 @@ def _join(step: Step, left: Outcome, right: Outcome, n_left: int, n_rows: int) -
     errors = left.errors | {row + n_left: error for row, error in right.errors.items()}
     statistics = None
     if left.statistics is not None or right.statistics is not None:
-        parts = [left.statistics or _no_statistics(n_left)]
-        parts.append(right.statistics or _no_statistics(n_rows - n_left))
+        parts = [left.statistics or no_statistics(n_left)]
+        parts.append(right.statistics or no_statistics(n_rows - n_left))
         statistics = pa.concat_batches(parts)
     return Outcome(columns, statistics, errors)
-
-
-def _no_statistics(n_rows: int) -> pa.RecordBatch:
-    return pa.record_batch([pa.nulls(n_rows, kind) for kind in STATISTICS.types], STATISTICS)
 
 
 def _input(records: pa.RecordBatch, text_field: str) -> pa.RecordBatch:

@@ -19,8 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -28,18 +27,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bertpipe.annotators.create import create_all
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
+from bertpipe.counts import summarise
 from bertpipe.errors import BertpipeError, WriteError
 from bertpipe.lanes import HandOn, Lanes
 from bertpipe.messages import Message, receive_message, send_message, to_bytes
-from bertpipe.output.examples import located
 from bertpipe.output.files import writing
 from bertpipe.output.parquet import PartWriter
-from bertpipe.records import ERROR, N_TOKENS, SOURCE
 from bertpipe.stages import Stages
 
 
@@ -204,38 +201,6 @@ def describe(annotator: Any) -> Message:
     if hasattr(annotator, "describe"):
         described.update(annotator.describe())
     return described
-
-
-def summarise(annotated: pa.RecordBatch, names: Iterable[str]) -> Message:
-    """Count the rows, tokens, errors and labels of an annotated chunk."""
-    errors = annotated.column(ERROR)
-    rows = annotated.select([SOURCE, ERROR]).filter(errors.is_valid()).to_pylist()
-    counted = ((name, count_labels(annotated.column(name))) for name in names)
-    return {
-        "n_rows": annotated.num_rows,
-        "n_tokens": pc.sum(annotated.column(N_TOKENS)).as_py() or 0,
-        "errors": Counter(row[ERROR]["type"] for row in rows),
-        "examples": {row[ERROR]["type"]: located(**row) for row in reversed(rows)},
-        "labels": {name: counts for name, counts in counted if counts is not None},
-    }
-
-
-def count_labels(column: pa.Array) -> dict[str, int] | None:
-    """Count the labels of a column of structs or of lists of structs; of answers, the questions.
-
-    Of a struct without labels it counts those of its first field that has some. None is for a type
-    without labels.
-    """
-    if pa.types.is_list(column.type):
-        column = column.flatten()
-    if not pa.types.is_struct(column.type):
-        return None
-    names = [name for name in ("label", "question") if column.type.get_field_index(name) >= 0]
-    if not names:
-        counted_fields = map(count_labels, column.flatten())
-        return next((counts for counts in counted_fields if counts is not None), None)
-    counted = pc.struct_field(column, names[0]).drop_null().value_counts()
-    return {each["values"]: each["counts"] for each in counted.to_pylist()}
 
 
 def main(descriptor: int) -> int:

@@ -1,9 +1,7 @@
-"""Load a model of transformers as an encoder and a head; the only file that knows its classes."""
+"""Load a model of transformers as an encoder and a head, and check that they equal it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,25 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
-from packaging.version import Version
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import logging
 
 from bertpipe.batching.plan import Batch, pack
 from bertpipe.batching.tokens import Template, find_template, prepare, tokenize
 from bertpipe.batching.windows import Items, cut
 from bertpipe.encoder.base import Encoder, SharedRun, Stage, digest, pooled, to_device
 from bertpipe.encoder.device import OPENVINO
+from bertpipe.encoder.head import HeadModule, Pooler, read_output
 from bertpipe.encoder.hf import hf_encoder
+from bertpipe.encoder.opening import open_model, open_tokenizer, window_limit
 from bertpipe.encoder.packed import packed_encoder
 from bertpipe.errors import ConfigError, ModelError
 
 PROBE = ("A probe.", "One more, a little longer than the first: 1, 2, 3.")
 # The packed encoder adds the same numbers in another order; more than this is another model.
 TOLERANCE = 1e-4
-TASKS = ("ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")
 # What a head reads: the states of tokens, or one a window. The last three are for bare encoders.
 STATES = ("tokens", "first", "mean", "max", "pooler")
 
@@ -60,8 +55,7 @@ def load(path: Path, *, auto_class: str, states: str, device: str, precision: st
     auto_class: the name of the class of transformers, such as AutoModelForTokenClassification;
     AutoModel is a bare encoder. states: which hidden states the head reads, one of `STATES`.
     """
-    model = _open(path, auto_class)
-    _refuse_other_task(path, auto_class, model.config)
+    model = open_model(path, auto_class)
     tokenizer = open_tokenizer(path)
     backend = prepare(tokenizer)
     # transformers passes on what the tokenizer says its model was trained with.
@@ -85,141 +79,6 @@ def load(path: Path, *, auto_class: str, states: str, device: str, precision: st
         max_length=window_limit(base.config, tokenizer),
         mask_token=tokenizer.mask_token,
     )
-
-
-class HeadModule(nn.Module):
-    """A model of transformers whose base is given its hidden states instead of computing them."""
-
-    def __init__(self, model: Any, *, first_token: bool) -> None:
-        super().__init__()
-        self.first_token = first_token
-        base = model.base_model
-        self.given = _Given(base)
-        setattr(model, model.base_model_prefix, self.given)
-        self.model = model
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map hidden states (n, width) to logits (n, n_scores) in fp32."""
-        self.given.hidden = hidden[:, None] if self.first_token else hidden[None]
-        output = self.model(input_ids=self.given.hidden.new_zeros(1, 1, dtype=torch.long))
-        return _read(output, "first" if self.first_token else "tokens")
-
-
-class _Given(nn.Module):
-    """Stands in for a base model: gives out the hidden states that it was handed."""
-
-    def __init__(self, base: Any) -> None:
-        super().__init__()
-        self.pooler = None if getattr(base, "pooler", None) is None else _Pooler(base)
-        self.hidden = torch.empty(0)
-
-    def forward(self, *args: object, **kwargs: object) -> BaseModelOutputWithPooling:
-        del args, kwargs
-        pooled = None if self.pooler is None else self.pooler(self.hidden[:, 0])
-        return BaseModelOutputWithPooling(last_hidden_state=self.hidden, pooler_output=pooled)
-
-
-class _Pooler(nn.Module):
-    """The pooler of a base model, given first tokens alone."""
-
-    def __init__(self, base: Any) -> None:
-        super().__init__()
-        self.pooler = base.pooler
-        self.activation = getattr(base, "pooler_activation", None)
-
-    def forward(self, first: Tensor) -> Tensor:
-        """Map (n_windows, width) to the same shape."""
-        if self.activation is not None:  # ALBERT's pooler is a bare linear layer
-            return self.activation(self.pooler(first))
-        return self.pooler(first[:, None])
-
-
-def _open(path: Path, auto_class: str) -> Any:
-    kind = getattr(transformers, auto_class)
-    dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
-    try:
-        with _quiet():
-            model, report = kind.from_pretrained(
-                path,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **{dtype: torch.float32},
-            )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"The model at {path} does not open as {auto_class}: {reason}") from error
-    missing = report["missing_keys"]
-    if auto_class == "AutoModel" and all(key.startswith("pooler.") for key in missing):
-        if missing:
-            model.pooler = None  # it would be random
-    elif missing:
-        names = ", ".join(sorted(missing)[:3])
-        raise ModelError(
-            f"The model at {path} lacks weights of {auto_class} ({names}); it was not trained for "
-            "this task. Give a fine-tuned model or another component."
-        )
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return model.eval()
-
-
-def _refuse_other_task(path: Path, auto_class: str, config: Any) -> None:
-    """Refuse a model that says it was trained for another task, though its weights may fit."""
-    wanted = auto_class.removeprefix("AutoModel")
-    for name in config.architectures or ():
-        if wanted in TASKS and name.endswith(TASKS) and not name.endswith(wanted):
-            raise ModelError(
-                f"The model at {path} is a {name}, wanted is one {wanted.replace('For', 'for ')}; "
-                "give a model of that task or another component."
-            )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars and reports; we say what is wrong."""
-    had_bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bar:
-            logging.enable_progress_bar()
-
-
-def open_tokenizer(path: Path) -> Any:
-    """Return the tokenizer of a model folder."""
-    try:
-        return transformers.AutoTokenizer.from_pretrained(
-            path, use_fast=True, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The model at {path} has no tokenizer that opens: {error}") from error
-
-
-# Their positions are counted from the one after the padding token's id.
-POSITIONS_AFTER_PADDING = frozenset(
-    {
-        "roberta",
-        "xlm-roberta",
-        "camembert",
-        "mpnet",
-        "longformer",
-        "data2vec-text",
-        "xlm-roberta-xl",
-    }
-)
-
-
-def window_limit(config: Any, tokenizer: Any) -> int:
-    """Return the most tokens of a window: the positions that the encoder really has."""
-    limit = getattr(config, "max_position_embeddings", 512)
-    if config.model_type in POSITIONS_AFTER_PADDING:
-        limit -= config.pad_token_id + 1
-    return min(limit, tokenizer.model_max_length)
 
 
 def _encoder(
@@ -275,7 +134,7 @@ def _pooled(encoder: Encoder, base: Any, states: str) -> Encoder:
         return pooled(encoder, states)
     if states != "pooler":
         return encoder
-    pooler = _Pooler(base).to(encoder.device)
+    pooler = Pooler(base).to(encoder.device)
     key = f"{digest(pooler)}/{encoder.device}"
     stage = Stage(key, lambda hidden, inputs: pooler(hidden))
     return replace(encoder, stages=(*encoder.stages, stage))
@@ -295,7 +154,7 @@ def _whole_model(model: Any, probe: Batch, states: str) -> Tensor:
     for start, end in pairwise(probe.offsets):
         ids = torch.from_numpy(probe.ids[start:end])[None]
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids))
-        found.append(_read(output, states))
+        found.append(read_output(output, states))
     return torch.cat(found)
 
 
@@ -307,19 +166,3 @@ def _agrees(encoder: Encoder, head: nn.Module, probe: Batch, expected: Tensor) -
         return False
     scale = max(1.0, expected.abs().max().item())
     return (found - expected).abs().max().item() <= TOLERANCE * scale
-
-
-def _read(output: Any, states: str) -> Tensor:
-    """Return logits (n, n_scores) or hidden states (n, width) of the output for one window."""
-    if "start_logits" in output:
-        return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
-    if "logits" in output:
-        return output.logits if states == "first" else output.logits[0]
-    if states == "pooler":
-        return output.pooler_output
-    hidden = output.last_hidden_state[0]
-    if states == "mean":
-        return hidden.mean(0, keepdim=True)
-    if states == "max":
-        return hidden.amax(0, keepdim=True)
-    return hidden[:1] if states == "first" else hidden

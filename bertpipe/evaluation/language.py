@@ -12,7 +12,7 @@ from typing import Any
 
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.device import default_batch_tokens, list_devices, resolve_precision
-from bertpipe.encoder.load import window_limit
+from bertpipe.encoder.opening import window_limit
 from bertpipe.errors import ConfigError, ModelError
 from bertpipe.evaluation.classes import ClassScorer
 from bertpipe.evaluation.gold import as_gold
