@@ -1,5 +1,7 @@
 """A bare encoder gives the states that transformers gives: of tokens, or one a window."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import transformers
@@ -67,3 +69,26 @@ def test_a_pooler_that_was_not_trained_is_not_read(tmp_path):
     assert len(states_of(open_encoder(folder, "mean"), READABLE)) == len(READABLE)
     with pytest.raises(ModelError, match="has no pooler"):
         open_encoder(folder, "pooler")
+
+
+def test_threads_that_use_a_head_together_do_not_mix_their_states(tmp_path):
+    folder = tiny_model(tmp_path / "model", task="classifier", max_length=64)
+    loaded = load(
+        folder,
+        auto_class="AutoModelForSequenceClassification",
+        states="first",
+        device="cpu",
+        precision="fp32",
+    )
+    width = loaded.config.hidden_size
+    states = [torch.full((200, width), float(i)) for i in range(8)]
+
+    @torch.inference_mode()
+    def scored(hidden: torch.Tensor) -> torch.Tensor:
+        return torch.cat([loaded.head(hidden) for _ in range(20)])
+
+    alone = [scored(hidden) for hidden in states]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(scored, states))
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other)
