@@ -4,10 +4,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from transformers import TrainerState, set_seed
+from transformers import PreTrainedTokenizerBase, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from bertpipe.encoder.load import window_limit
+from bertpipe.errors import ConfigError
 from bertpipe.training import checkpoints
 from bertpipe.training.base import dropout_settings, load_tokenizer, task_base
 from bertpipe.training.callbacks import Moment, is_over
@@ -79,6 +82,7 @@ def train(
         name: load_task(task, tokenizer, seed=loop.seed) for name, task in settings.tasks.items()
     }
     trunk = build_trunk(tasks, bases, loop)
+    check_windows(tasks, trunk, tokenizer)
     n_learning, n_all = n_parameters(trunk)
     report(f"{n_learning:,} of {n_all:,} parameters learn.")
     chosen = choose(loop, trunk)
@@ -124,6 +128,25 @@ def build_trunk(
     for model, new in opened.values():
         freeze(model, settings.freeze_layers, new=new)
     return trunk
+
+
+def check_windows(
+    tasks: Mapping[str, Task], trunk: Trunk, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Raise ConfigError if a window is longer than the base takes."""
+    for name, task in tasks.items():
+        model: Any = trunk.models[name]
+        limit = window_limit(model.config, tokenizer)
+        parts = [
+            *(each.features for each in task.train),
+            *(each.features for each in task.dev.values()),
+        ]
+        longest = max((len(window.ids) for part in parts for window in part), default=0)
+        if longest > limit:
+            raise ConfigError(
+                f"{name} has windows of {longest} tokens, and the base takes {limit}; set "
+                f"--tasks.{name}.max_length {limit}."
+            )
 
 
 def fit(trainer: TaskTrainer, *, patience: int | None, resume: bool, report: Report) -> None:

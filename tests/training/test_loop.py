@@ -69,6 +69,17 @@ def test_frozen_layers_stay_as_they_are(recipe, base, frozen, changed):
     assert same == (frozen is not None)
 
 
+def test_windows_that_the_base_does_not_take_are_refused(recipe):
+    long = recipe("sentiment", **{"tasks.sentiment.max_length": 100})
+    rows = ["good " * 200 + "\t1", "bad\t0"]
+    long.tasks["sentiment"].train["file"].path.write_text("sentence\tlabel\n" + "\n".join(rows))
+    message = (
+        r"sentiment has windows of 100 tokens, and the base takes 64; set --tasks\.sentiment\."
+    )
+    with pytest.raises(ConfigError, match=message):
+        train(long)
+
+
 @pytest.mark.parametrize(("frozen", "drops_out"), [("encoder", False), (2, False), (1, True)])
 def test_an_encoder_of_which_no_layer_learns_drops_nothing_out(recipe, base, frozen, drops_out):
     task = load_task(recipe("ner").tasks["ner"], load_tokenizer(base), seed=1)
