@@ -35,7 +35,9 @@ def reliability(found: Calibration) -> str:
             found.confidence, found.share_right, color=LINE, marker="o", markersize=4, linewidth=1.5
         )
         above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
-        below.bar(found.confidence, found.counts, width=0.8 / N_BINS, color=LINE)
+        bins = [min(int(mean * N_BINS), N_BINS - 1) for mean in found.confidence]
+        middles = [(each + 0.5) / N_BINS for each in bins]
+        below.bar(middles, found.counts, width=0.8 / N_BINS, color=LINE)
         below.set(xlabel="score", ylabel="number")
         _thin_ticks(below)
         return _svg(figure)
