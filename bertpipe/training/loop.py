@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
-from bertpipe.encoder.load import window_limit
+from bertpipe.encoder.opening import window_limit
 from bertpipe.errors import ConfigError
 from bertpipe.training import checkpoints
 from bertpipe.training.base import dropout_settings, load_tokenizer, task_base
