@@ -109,7 +109,7 @@ def test_a_component_may_override_how_its_encoder_runs():
     ner = only(config)
     assert ner.encoder(config.encoder) == EncoderSettings(stride=16, max_length=128)
     assert "max_length" not in ner.own_settings
-    assert ner.own_settings["aggregation"] == "first"
+    assert ner.own_settings["aggregation"] == "auto"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("5m", 300), ("1.5h", 5400), (7, 7)])

@@ -108,7 +108,9 @@ def article(i: int) -> dict[str, Any]:
 def row(task: TaskSettings, source: Source, i: int) -> dict[str, Any]:
     labels = [*task.rename] or ["World", "Sports", "Business"]
     label: Any = labels[i % len(labels)]
-    found = {source.text_field: f"A film {i}. The plot is {label}.", source.label_field: label}
+    n_times = 2 * (source.join_words or 0) if task.kind == "next_sentence" else 1
+    text = " ".join([f"A film {i}. The plot is {label}."] * max(1, n_times))
+    found = {source.text_field: text, source.label_field: label}
     if task.multi_label:
         found[source.label_field] = labels[: i % 3]
     return found | ({source.pair_field: f"It is {label}."} if source.pair_field else {})
