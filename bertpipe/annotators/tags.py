@@ -9,10 +9,10 @@ OUTSIDE = "O"
 IOB2 = "IOB2"  # `tag_scheme` in the config of a model whose entities all begin with B-
 _IOB = frozenset("BI")
 _SCHEMES = ((frozenset("BILU"), "L"), (frozenset("BIES"), "E"))
-_LETTERS = frozenset("BILUES")
+LETTERS = frozenset("BILUES")
 _BEGINS = frozenset("BUS")
 _ENDS = frozenset("LEUS")
-_OPEN, _GOES_ON = frozenset("BI"), frozenset("IEL")
+OPEN, GOES_ON = frozenset("BI"), frozenset("IEL")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read_tags(labels: Sequence[str]) -> Tags:
     included.
     """
     prefixes = find_prefixes(labels)
-    parts = [_split(label, prefixes) for label in labels]
+    parts = [split(label, prefixes) for label in labels]
     types = tuple(dict.fromkeys(name for _, name in parts))
     must_end = has_ends(labels)
     # An I- whose type has no B- is how its entities begin.
@@ -59,9 +59,11 @@ def read_tags(labels: Sequence[str]) -> Tags:
         type_of=np.array([types.index(name) for _, name in parts], dtype=np.int64),
         begins=np.array([prefix in _BEGINS for prefix, _ in parts], dtype=bool),
         ends=np.array([prefix in _ENDS for prefix, _ in parts], dtype=bool),
-        follows=np.array([[_follows(a, b, must_end) for b in places] for a in places], dtype=bool),
-        opens=np.array([prefix not in _GOES_ON for prefix, _ in places], dtype=bool),
-        closes=np.array([not (must_end and prefix in _OPEN) for prefix, _ in places], dtype=bool),
+        follows=np.array(
+            [[may_follow(a, b, must_end=must_end) for b in places] for a in places], dtype=bool
+        ),
+        opens=np.array([prefix not in GOES_ON for prefix, _ in places], dtype=bool),
+        closes=np.array([not (must_end and prefix in OPEN) for prefix, _ in places], dtype=bool),
     )
 
 
@@ -70,9 +72,12 @@ def has_ends(labels: Sequence[str]) -> bool:
     return len(find_prefixes(labels)) > len(_IOB)
 
 
-def _follows(before: tuple[str, str], after: tuple[str, str], must_end: bool) -> bool:
-    """Tell whether a label may stand behind another; a prefix with its type each."""
-    is_open, goes_on = before[0] in _OPEN, after[0] in _GOES_ON
+def may_follow(before: tuple[str, str], after: tuple[str, str], *, must_end: bool = False) -> bool:
+    """Tell whether a label may stand behind another; a prefix with its type each.
+
+    must_end: whether the scheme marks where entities end.
+    """
+    is_open, goes_on = before[0] in OPEN, after[0] in GOES_ON
     if goes_on or (must_end and is_open):
         return is_open and goes_on and before[1] == after[1]
     return True
@@ -95,7 +100,7 @@ def find_prefixes(labels: Sequence[str]) -> frozenset[str]:
     heads: dict[str, set[str]] = {}
     for label in labels:
         if label != OUTSIDE:
-            prefix, name = _split(label, _LETTERS)
+            prefix, name = split(label, LETTERS)
             heads.setdefault(prefix, set()).add(name)
     for scheme, last in _SCHEMES:
         if heads.keys() <= scheme and last in heads and heads[last] == heads.get("B"):
@@ -103,7 +108,8 @@ def find_prefixes(labels: Sequence[str]) -> frozenset[str]:
     return _IOB
 
 
-def _split(label: str, prefixes: frozenset[str]) -> tuple[str, str]:
+def split(label: str, prefixes: frozenset[str] = LETTERS) -> tuple[str, str]:
+    """Return prefix and type of a label; one without a prefix of these is a type."""
     if label[1:2] == "-" and label[0] in prefixes:
         return label[0], label[2:]
     return "", label

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from packaging.version import Version
-from transformers.utils import logging
 
+from bertpipe.encoder.quiet import quiet
 from bertpipe.errors import ModelError
 
 TASKS = ("ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")
@@ -26,7 +24,7 @@ def open_model(path: Path, auto_class: str) -> Any:
     kind = getattr(transformers, auto_class)
     dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
     try:
-        with _quiet():
+        with quiet():
             model, report = kind.from_pretrained(
                 path,
                 use_safetensors=True,
@@ -63,20 +61,6 @@ def _refuse_other_task(path: Path, auto_class: str, config: Any) -> None:
                 f"The model at {path} is a {name}, wanted is one {wanted.replace('For', 'for ')}; "
                 "give a model of that task or another component."
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars and reports; we say what is wrong."""
-    had_bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bar:
-            logging.enable_progress_bar()
 
 
 def open_tokenizer(path: Path) -> Any:

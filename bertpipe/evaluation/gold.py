@@ -7,9 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertpipe.annotators.tags import OUTSIDE
+from bertpipe.annotators.tags import OUTSIDE, split
 from bertpipe.errors import CorpusError
-from bertpipe.training.schemes import split
 from bertpipe.training.sources import Labelled, Question, Sentence
 
 BATCH_CHARS = 250_000

@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,22 +88,6 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     )
     plain(tokenizer)
     return tokenizer
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what transformers says about heads that are new and files it writes."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def plain(tokenizer: "PreTrainedTokenizerBase") -> None:

@@ -3,12 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from bertpipe.annotators.tags import OUTSIDE, find_prefixes
+from bertpipe.annotators.tags import OPEN, OUTSIDE, find_prefixes, has_ends, may_follow, split
 from bertpipe.errors import CorpusError
 
 Place = tuple[str, int]  # of a sentence: its file and the line of its first word
-LETTERS = frozenset("BILUES")
-OPEN, GOING_ON = frozenset("BI"), frozenset("IEL")
 
 
 def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) -> None:
@@ -18,7 +16,7 @@ def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) ->
     if not any(split(label)[0] in scheme for label in labels):
         return  # plain labels
     wrong = {label for label in labels if label != OUTSIDE and split(label)[0] not in scheme}
-    must_end = len(scheme) > len("BI")
+    must_end = has_ends(labels)
     for tags, (path, first_line) in zip(sentences, places, strict=True):
         for position, tag in enumerate(tags):
             before = tags[position - 1] if position else OUTSIDE
@@ -39,8 +37,8 @@ def is_iob2(sentences: Iterable[Sequence[str]]) -> bool:
     has_begun = False
     for tags in sentences:
         for before, tag in pairwise([OUTSIDE, *tags]):
-            (opened, old), (prefix, new) = split(before), split(tag)
-            if prefix == "I" and (opened not in OPEN or old != new):
+            prefix = split(tag)[0]
+            if prefix == "I" and not may_follow(split(before), split(tag)):
                 return False
             has_begun = has_begun or prefix == "B"
     return has_begun
@@ -48,10 +46,7 @@ def is_iob2(sentences: Iterable[Sequence[str]]) -> bool:
 
 def follows(before: str, tag: str) -> bool:
     """Tell whether a tag may stand behind another where every entity has an end."""
-    (opened, old), (prefix, new) = split(before), split(tag)
-    if opened in OPEN or prefix in GOING_ON:
-        return opened in OPEN and prefix in GOING_ON and old == new
-    return True
+    return may_follow(split(before), split(tag), must_end=True)
 
 
 def goes_on(tag: str, labels: Collection[str]) -> str | None:
@@ -62,11 +57,6 @@ def goes_on(tag: str, labels: Collection[str]) -> str | None:
     if any(split(label)[0] not in ("", *OPEN) for label in labels):
         return None
     return f"I-{kind}" if f"I-{kind}" in labels else None
-
-
-def split(tag: str) -> tuple[str, str]:
-    """Return prefix and type of a tag; a plain one has no prefix."""
-    return (tag[0], tag[2:]) if tag[1:2] == "-" and tag[0] in LETTERS else ("", tag)
 
 
 def names(scheme: frozenset[str]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertpipe.annotators.tags import IOB2, has_ends
+from bertpipe.encoder.quiet import quiet
 from bertpipe.errors import CorpusError, ModelError
 from bertpipe.training import neighbours
-from bertpipe.training.base import quiet
 from bertpipe.training.batches import Portion
 from bertpipe.training.features import Encoder, Feature, one_window_each
 from bertpipe.training.masking import Masker

@@ -19,8 +19,9 @@ from transformers import (
 )
 
 from bertpipe.encoder.device import resolve_precision
+from bertpipe.encoder.quiet import quiet
 from bertpipe.settings import to_seconds
-from bertpipe.training.base import plain, quiet
+from bertpipe.training.base import plain
 from bertpipe.training.batches import TaskBatches, TaskFeatures, collate
 from bertpipe.training.callbacks import SCORE, Keeper, Moment, Patience, Watch
 from bertpipe.training.loss import amount, class_weights, loss_of

@@ -77,3 +77,15 @@ def data(tmp_path) -> dict[str, Path]:
 def call() -> Callable[..., Result]:
     """Return a function that calls the command line."""
     return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def evaluate(call, tmp_path):
+    """Return a function that evaluates and gives what is in the JSON file."""
+
+    def evaluate(*arguments):
+        result = call("evaluate", *arguments, "--json", tmp_path / "scores.json")
+        assert result.exit_code == 0, result.output
+        return json.loads((tmp_path / "scores.json").read_text())
+
+    return evaluate

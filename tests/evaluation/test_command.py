@@ -25,18 +25,6 @@ FIGURES = {
 }
 
 
-@pytest.fixture
-def evaluate(call, tmp_path):
-    """Return a function that evaluates and gives what is in the JSON file."""
-
-    def evaluate(*arguments):
-        result = call("evaluate", *arguments, "--json", tmp_path / "scores.json")
-        assert result.exit_code == 0, result.output
-        return json.loads((tmp_path / "scores.json").read_text())
-
-    return evaluate
-
-
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_its_figures(evaluate, models, data, task):
     found = evaluate(models[task], data[task], "--max-length", 48, "--stride", 16)

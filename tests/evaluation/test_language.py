@@ -36,18 +36,6 @@ def texts(tmp_path) -> Path:
     return path
 
 
-@pytest.fixture
-def evaluate(call, tmp_path):
-    """Return a function that evaluates and gives what is in the JSON file."""
-
-    def evaluate(*arguments):
-        result = call("evaluate", *arguments, "--json", tmp_path / "scores.json")
-        assert result.exit_code == 0, result.output
-        return json.loads((tmp_path / "scores.json").read_text())
-
-    return evaluate
-
-
 def test_hidden_tokens_of_any_texts_are_scored_the_same_way_each_time(evaluate, masked, texts):
     found = evaluate(masked, texts, *WINDOWS)
     assert found["task"] == "masked_language_model"
