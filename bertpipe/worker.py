@@ -63,7 +63,7 @@ class Worker:
         self.schema: pa.Schema
         self.settings: Message = {}  # of the message `open`
         self.writer: PartWriter | None = None
-        self.opened_at = 0.0
+        self.handed_over_at = 0.0  # the time from which `part_seconds` count
 
     def start(self, message: Message) -> None:
         """Load the annotators and say what they are."""
@@ -87,6 +87,7 @@ class Worker:
         self._hand_on_all()
         self.schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(message["schema"])))
         self.settings = message
+        self.handed_over_at = time.monotonic()
 
     def chunk(self, message: Message, records: pa.RecordBatch) -> None:
         """Annotate a chunk and write it to the open part."""
@@ -120,8 +121,8 @@ class Worker:
             slices = [Slice(**each) for each in message["slices"]]
             writer.write(annotated.select(self.schema.names), slices, message["stamps"])
             self.send({"type": "chunk", **summary})
-            is_old = time.monotonic() - self.opened_at >= self.settings["part_seconds"]
-            if is_old or writer.n_bytes >= self.settings["part_bytes"]:
+            is_due = time.monotonic() - self.handed_over_at >= self.settings["part_seconds"]
+            if is_due or writer.n_bytes >= self.settings["part_bytes"]:
                 self.close_part()
 
     @contextmanager
@@ -140,7 +141,6 @@ class Worker:
             self.writer = PartWriter(
                 folder, self.schema, self.settings["metadata"], worker=self.settings["worker"]
             )
-            self.opened_at = time.monotonic()
         return self.writer
 
     def annotate(self, message: Message, records: pa.RecordBatch) -> None:
@@ -156,6 +156,7 @@ class Worker:
         if self.writer is not None:
             self.send({"type": "part", "part": self.writer.close().to_json()})
             self.writer = None
+            self.handed_over_at = time.monotonic()
 
     def abandon(self) -> None:
         """Leave nothing of the open part behind."""
