@@ -12,14 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+from bertpipe.corpus import open_corpus
+from bertpipe.corpus.chunks import iterate_chunks
 from bertpipe.encoder.device import n_cpus
 from bertpipe.job import chunk_chars
 from bertpipe.processes import ONE_THREAD
 
 
-def measure(job: Path, texts: list[str], **settings: object) -> tuple[float, int]:
+def measure(job: Path, corpus: Path, **settings: object) -> tuple[float, int]:
     """Return the seconds of the slowest of one process a core, and the tokens of all."""
-    chunks = _chunks(texts, chunk_chars(sum(map(len, texts)), ["cpu"] * n_cpus()))
+    chunks = _chunks(corpus)
     n_processes = min(n_cpus(), len(chunks))
     processes = []
     for i in range(n_processes):
@@ -46,13 +48,12 @@ def measure(job: Path, texts: list[str], **settings: object) -> tuple[float, int
     return max(each["seconds"] for each in found), sum(each["tokens"] for each in found)
 
 
-def _chunks(texts: list[str], size: int) -> list[list[str]]:
-    chunks: list[list[str]] = [[]]
-    for text in texts:
-        if sum(map(len, chunks[-1])) >= size:
-            chunks.append([])
-        chunks[-1].append(text)
-    return chunks
+def _chunks(path: Path) -> list[list[str]]:
+    """Return the texts of the chunks that a run makes of a file."""
+    corpus = open_corpus([str(path)])
+    size = chunk_chars(corpus.n_bytes, ["cpu"] * n_cpus())
+    chunks = iterate_chunks(corpus, chunk_chars=size, done={})
+    return [chunk.batch.column("text").to_pylist() for chunk in chunks]
 
 
 def main(job: Path) -> None:

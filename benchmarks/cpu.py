@@ -122,7 +122,7 @@ class Bench:
         }
 
         def once() -> tuple[float, float]:
-            return bare.measure(self.folder / "bare.json", self.texts, **job)[0], 0.0
+            return bare.measure(self.folder / "bare.json", self.parquet, **job)[0], 0.0
 
         return self.said(repeat(f"bare forward pass {precision}", self.repeats, once))
 

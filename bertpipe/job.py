@@ -31,7 +31,7 @@ from bertpipe.report import versions
 CHUNK_CHARS = {"cpu": 1_000_000, "cuda": 64_000_000}
 MIN_CHUNK_CHARS = {"cpu": 16_384, "cuda": 1_000_000}
 # A small corpus is cut at least this fine: a worker with a GPU has three chunks at work.
-CHUNKS_A_WORKER = {"cpu": 4, "cuda": 16}
+CHUNKS_A_WORKER = {"cpu": 8, "cuda": 16}
 
 
 def open_configured(

@@ -15,6 +15,7 @@ from bertpipe.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+TEXTS_AT_ONCE = 512  # an encoding takes about a hundred times the memory of its flat arrays
 PROBES = ("a", "1", ".", "e", "A", "the")
 
 
@@ -81,6 +82,11 @@ def prepare(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     """Tokenise texts into flat arrays; the tokenizer neither truncates nor pads."""
+    starts = range(0, max(1, len(texts)), TEXTS_AT_ONCE)
+    return join([_tokenize(tokenizer, texts[i : i + TEXTS_AT_ONCE]) for i in starts])
+
+
+def _tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
     offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])

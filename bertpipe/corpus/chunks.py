@@ -17,7 +17,7 @@ from bertpipe.corpus.corpus import Corpus
 from bertpipe.corpus.sources import Source
 from bertpipe.records import SOURCE
 
-ROW_WEIGHT_CHARS = 32
+ROW_WEIGHT_CHARS = 128
 OTHER_BYTES_A_CHAR = 16
 
 
@@ -83,7 +83,7 @@ def iterate_chunks(
 ) -> Iterator[Chunk]:
     """Yield the chunks that are not done, each of `chunk_chars` or more except the last.
 
-    A row weighs its characters, 32 more, and a sixteenth of the bytes of its other text and binary
+    A row weighs its characters, 128 more, and a sixteenth of the bytes of its other text and binary
     columns. `done` has the names of sources as keys. `limit` ends the corpus after that many
     records, done ones included; a source that it cuts is not marked as ended.
     """
