@@ -70,7 +70,7 @@ class Worker:
         config = RunConfig.from_dict(message["config"])
         tokenizers = _start_tokenizers(config.tokenizers)  # while the models are loaded
         annotators = create_all(config)
-        # At its first array for numpy pyarrow loads pandas, where there is one: before the clock runs.
+        # Before the clock runs: at its first array pyarrow loads pandas, where there is one.
         pa.nulls(1).to_numpy(zero_copy_only=False)
         self.stages = Stages(
             annotators,

@@ -60,7 +60,12 @@ class WorkerProcess:
 
     def _end(self) -> str:
         code = self.process.wait()
-        return f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
+        if code < 0:
+            return f"was ended by signal {-code}"
+        timeout = self.said[0]["config"]["document_timeout"]
+        if code == 1 and timeout is not None:  # of faulthandler, which gives no other; see Patience
+            return f"ran on after --document-timeout ({timeout:g} s) and was given up"
+        return f"exited with code {code}"
 
     def close(self) -> None:
         """End the process; its connection being closed, it exits by itself, at once."""

@@ -270,3 +270,15 @@ def test_what_was_read_before_an_unreadable_file_is_kept(corpus, tmp_path, regex
     with pytest.raises(CorpusError, match="cannot be read to its end"):
         run(corpus, tmp_path / "out", regex_plugin, workers=0)
     assert len(rows(tmp_path / "out")) >= 600
+
+
+def test_the_first_chunk_of_a_worker_is_committed_when_commit_every_has_passed(
+    tmp_path, regex_plugin
+):
+    corpus, output = tmp_path / "corpus.jsonl", tmp_path / "out"
+    texts = [f"{number} " + "x" * 20_000 for number in range(3)]  # a chunk each
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    settings = {"code": QUICK, "workers": 1, "commit_every": 0.4}
+    settings["overrides"] = {"components.numbers.seconds": 0.5}
+    run(corpus, output, "quick_numbers", **settings)
+    assert len(list(output.glob("*.parquet"))) == len(texts)
