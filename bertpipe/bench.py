@@ -74,13 +74,15 @@ Search = Callable[[Setting | None], list[Setting]]
 def _searches(config: RunConfig) -> Iterator[Search]:
     """Yield what to try next, given the best setting so far."""
     device = list_devices(config.encoder.device)[0]
-    budget = config.encoder.batch_tokens or default_batch_tokens(device)
     workers = config.workers
     if workers is None and device == "cpu":
         workers = n_cpus()
-    yield lambda best: [Setting(name, budget, workers) for name in precisions_of(device)]
     yield lambda best: [
-        replace(best, batch_tokens=int(factor * budget)) for factor in BUDGETS if best
+        Setting(name, config.encoder.batch_tokens or default_batch_tokens(device, name), workers)
+        for name in precisions_of(device)
+    ]
+    yield lambda best: [
+        replace(best, batch_tokens=int(factor * best.batch_tokens)) for factor in BUDGETS if best
     ]
     if device == "cpu":
         yield lambda best: [replace(best, workers=n) for n in _other_numbers(workers) if best]

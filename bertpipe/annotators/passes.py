@@ -44,12 +44,12 @@ class Pass:
         self.encoders = SharedRun([annotator.loaded.encoder for annotator in annotators])
         for annotator, encoder in zip(annotators, self.encoders.encoders, strict=True):
             annotator.loaded = replace(annotator.loaded, encoder=encoder)
-        device = self.loaded.encoder.device
+        device, precision = self.loaded.encoder.device, self.loaded.encoder.precision
         self.clock = Clock()
         self.scorer = Scorer(
             self.annotators,
             self.encoders,
-            batch_tokens=self.settings.batch_tokens or default_batch_tokens(device),
+            batch_tokens=self.settings.batch_tokens or default_batch_tokens(device, precision),
             clock=self.clock,
         )
         self.max_length = self.annotators[0].max_length

@@ -11,6 +11,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "bf16-openvino")
 OPENVINO = {"int8": "bf16", "bf16-openvino": "bf16"}
 # Measured: batches beyond the cache of a CPU core are slower, a GPU wants all it can get.
 BATCH_TOKENS = {"cpu": 1_536, "cuda": 32_768}
+BATCH_TOKENS_OPENVINO = 1_024
 
 
 def n_cpus() -> int:
@@ -100,6 +101,8 @@ def _has_bf16(device: str) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def default_batch_tokens(device: str) -> int:
+def default_batch_tokens(device: str, precision: str) -> int:
     """Return the token budget of a batch on this kind of device."""
+    if precision in OPENVINO:
+        return BATCH_TOKENS_OPENVINO
     return BATCH_TOKENS[device.partition(":")[0]]

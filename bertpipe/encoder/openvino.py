@@ -64,8 +64,9 @@ def openvino_encoder(
         mask = mask_of(inputs)
         mask = functional.pad(mask, (0, -mask.shape[1] % LENGTH_STEP))
         tokens = torch.stack([padded(inputs.ids, mask, 0), padded(inputs.types, mask, 0), mask])
-        states = torch.from_numpy(request.infer([tokens.numpy()])[0])
-        return states[:, 0] if first_token else states[mask]
+        found = request.infer([tokens.numpy()], share_inputs=True, share_outputs=True)
+        states = torch.from_numpy(found[0])  # which the next pass overwrites
+        return states[:, 0].clone() if first_token else states[mask]
 
     stage = Stage(f"{name}/{precision}", run, n_layers=len(parts))
     return Encoder((stage,), "cpu", precision, "openvino")

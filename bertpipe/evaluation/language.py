@@ -59,7 +59,7 @@ def score_language(
     find: Predict = partial(
         predict_hidden if task.is_masked else predict,
         model,
-        budget=default_batch_tokens(encoder.device),
+        budget=default_batch_tokens(encoder.device, encoder.precision),
         bf16=encoder.precision == "bf16",
     )
     found = predict_all(find, dev, progress)
