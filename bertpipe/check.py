@@ -20,6 +20,8 @@ from bertpipe.output.schema import output_schema
 from bertpipe.records import ERROR
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from bertpipe.annotators.base import BertAnnotator
 
 N_SAMPLED = 1_000
@@ -120,7 +122,12 @@ def check_component(annotator: Any, texts: pa.RecordBatch) -> ComponentCheck:
     """Return how many tokens and windows the texts are for a component."""
     if not hasattr(annotator, "request"):
         return ComponentCheck(annotator.name, str(annotator.type))
-    lengths, windows, max_length = _measure(annotator, texts)
+    from bertpipe.annotators.request import slices
+
+    tokenizer, max_length = _open(annotator)
+    parts = slices(texts, annotator.n_readings(texts))
+    measured = [_measure(annotator, part, tokenizer, max_length) for part in parts]
+    lengths, windows = map(np.concatenate, zip(*measured, strict=True))
     return ComponentCheck(
         name=annotator.name,
         type=str(annotator.type),
@@ -132,12 +139,11 @@ def check_component(annotator: Any, texts: pa.RecordBatch) -> ComponentCheck:
     )
 
 
-def _measure(annotator: BertAnnotator, texts: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the tokens and the windows of each item of the rows, int64, and the window's size."""
+def _open(annotator: BertAnnotator) -> tuple[Tokenizer, int]:
+    """Return the tokenizer of an annotator's model and the tokens that a window holds."""
     from transformers import AutoConfig
 
-    from bertpipe.batching.tokens import find_template, prepare, tokenize
-    from bertpipe.batching.windows import cut
+    from bertpipe.batching.tokens import prepare
     from bertpipe.encoder.opening import open_tokenizer, window_limit
 
     path = annotator.folder.path
@@ -150,20 +156,29 @@ def _measure(annotator: BertAnnotator, texts: pa.RecordBatch) -> tuple[np.ndarra
             f"Component {annotator.name!r}: max_length {max_length} is more than the {limit} "
             f"tokens that model {annotator.model!r} takes."
         )
+    return prepare(tokenizer), max_length
+
+
+def _measure(
+    annotator: BertAnnotator, texts: pa.RecordBatch, tokenizer: Tokenizer, max_length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens and the windows of each item of the rows, int64."""
+    from bertpipe.batching.tokens import find_template, tokenize
+    from bertpipe.batching.windows import cut
+
     request = annotator.request(texts)
-    backend = prepare(tokenizer)
-    tokens = tokenize(backend, request.texts)
+    tokens = tokenize(tokenizer, request.texts)
     windows = cut(
         tokens,
         request.items,
-        find_template(backend),
+        find_template(tokenizer),
         max_length=max_length,
         stride=annotator.encoder.stride,
-        prefixes=tokenize(backend, request.prefixes) if request.prefixes else None,
+        prefixes=tokenize(tokenizer, request.prefixes) if request.prefixes else None,
     )
     items = request.row_items
     lengths = tokens.lengths[request.items.text][items]
-    return lengths, np.diff(windows.offsets)[items], max_length
+    return lengths, np.diff(windows.offsets)[items]
 
 
 def _texts(sample: pa.RecordBatch, text_field: str) -> pa.RecordBatch:

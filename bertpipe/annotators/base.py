@@ -113,6 +113,13 @@ class BertAnnotator:
         """Return what the rows ask of the encoder: each distinct text once."""
         return text_request(batch)
 
+    def n_readings(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return how often the text of each row is read, int64 (n_rows,).
+
+        A subclass that asks many things of a text says so here: memory is bounded by it.
+        """
+        return np.ones(batch.num_rows, dtype=np.int64)
+
     def scored(self, ids: np.ndarray) -> np.ndarray | None:
         """Return which tokens the head reads, bool, from their ids; None is all of them.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from bertpipe.annotators.request import Request, Windowed, refuse_many, statistics
+from bertpipe.annotators.request import Request, Windowed, refuse_many, slices, statistics
 from bertpipe.annotators.scoring import Scorer
 from bertpipe.batching.tokens import Tokens, tokenize
 from bertpipe.batching.windows import Items, cut
@@ -59,6 +59,15 @@ class Pass:
 
     def run(self, batch: pa.RecordBatch) -> PassResult:
         """Annotate the rows of a batch with a column `text` and what else the annotators read."""
+        first = self.annotators[0]
+        found = [self._run(part) for part in slices(batch, first.n_readings(batch))]
+        columns = {
+            each.name: pa.concat_arrays([part.columns[each.name] for part in found])
+            for each in self.annotators
+        }
+        return PassResult(columns, pa.concat_batches([part.statistics for part in found]))
+
+    def _run(self, batch: pa.RecordBatch) -> PassResult:
         with self._turn(self.turns.ask), self.clock.timed("tokenize"):
             request = self.annotators[0].request(batch)
         with self.clock.timed("tokenize"):
@@ -101,10 +110,6 @@ class Pass:
             "tokens": self.counts["tokens"],
             "batch_tokens": self.scorer.batch_tokens,
         }
-
-    def cut(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the statistics of the rows without running the encoder."""
-        return statistics(self._cut(self.annotators[0].request(batch)))
 
     def score_one(self, tokens: Tokens) -> tuple[Windowed, np.ndarray]:
         """Score texts that are tokens already, each an item, for the first annotator."""

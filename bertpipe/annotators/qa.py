@@ -82,6 +82,10 @@ class BertQa(BertAnnotator):
             return same_questions(batch, list(self.questions.values()))
         return own_questions(batch, self.question_field)
 
+    def n_readings(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return how many questions each row asks, int64 (n_rows,)."""
+        return np.full(batch.num_rows, max(1, len(self.questions)), dtype=np.int64)
+
     def collect(self, values: pa.Array, request: Request) -> pa.Array:
         """Join the answers to the questions of each row; a row without a text is null."""
         answers = values.take(pa.array(request.row_items))

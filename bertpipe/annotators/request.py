@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertpipe.batching.tokens import Tokens
 from bertpipe.batching.windows import Items, Windows
 from bertpipe.errors import DocumentError
 from bertpipe.records import STATISTICS
+
+# So many characters are read at a time where texts are read several times; each reading counts as
+# some more, for what it takes in memory beside its text. It comes to about 300 MB.
+SLICE_CHARS = 1 << 26
+READING_CHARS = 100
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,20 @@ class Windowed:
     tokens: Tokens
     prefixes: Tokens | None
     windows: Windows
+
+
+def slices(batch: pa.RecordBatch, n_readings: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """Cut a batch so that memory is bounded, however often its texts are read.
+
+    n_readings: int64 (n_rows,). A batch whose texts are read once each stays whole.
+    """
+    cuts = np.zeros(0, dtype=np.int64)
+    if n_readings.max(initial=0) > 1:
+        n_chars = pc.fill_null(pc.utf8_length(batch["text"].cast(pa.string())), 0).to_numpy()
+        ends = np.cumsum(n_readings * (n_chars.astype(np.int64) + READING_CHARS))
+        cuts = np.flatnonzero(np.diff(ends // SLICE_CHARS)) + 1
+    for start, end in zip([0, *cuts], [*cuts, batch.num_rows], strict=True):
+        yield batch.slice(start, end - start)
 
 
 def text_request(batch: pa.RecordBatch) -> Request:

@@ -37,7 +37,7 @@ from bertpipe_zero_shot.compare import (
     softmax,
 )
 from bertpipe_zero_shot.heads import EntailmentHead, VectorHead
-from bertpipe_zero_shot.hypotheses import Asked, Template, ask_all, ask_own
+from bertpipe_zero_shot.hypotheses import Asked, Template, ask_all, ask_own, count_labels
 from bertpipe_zero_shot.sentences import SentencesAsked, ask_sentences
 
 if TYPE_CHECKING:
@@ -124,6 +124,14 @@ class BertZeroShot(BertAnnotator):
         template = (self.template.before, self.template.after)
         return (*super().pass_key(), self.method, template, tuple(self.candidates))
 
+    def n_readings(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return with how many labels the text of each row is read, int64 (n_rows,)."""
+        if self.method == "embedding":
+            return super().n_readings(batch)
+        if self.label_field is None:
+            return np.full(batch.num_rows, len(self.candidates), dtype=np.int64)
+        return count_labels(self._label_column(batch), field=self.label_field)
+
     def request(self, batch: pa.RecordBatch) -> Request:
         """Return what the rows ask of the encoder: each text and hypothesis once."""
         if self.per == "sentence":
@@ -147,12 +155,16 @@ class BertZeroShot(BertAnnotator):
     def _asked(self, batch: pa.RecordBatch) -> Asked:
         if self.label_field is None:
             return ask_all(self.hypotheses, batch.num_rows)
+        column = self._label_column(batch)
+        return ask_own(column, self.template, field=self.label_field)
+
+    def _label_column(self, batch: pa.RecordBatch) -> pa.Array:
         if self.label_field not in batch.schema.names:
             raise ConfigError(
                 f"Component {self.name!r}: label_field {self.label_field!r} is no column; there "
                 f"are {', '.join(batch.schema.names)}."
             )
-        return ask_own(batch[self.label_field], self.template, field=self.label_field)
+        return batch[self.label_field]
 
     def collect(self, values: pa.Array, request: Request) -> pa.Array:
         """Give each row its class, or those of its sentences; without labels there is none."""

@@ -69,6 +69,11 @@ def ask_own(column: pa.Array, template: Template, *, field: str) -> Asked:
     )
 
 
+def count_labels(column: pa.Array, *, field: str) -> np.ndarray:
+    """Return how many labels each row has, int64 (n_rows,)."""
+    return np.array([len(_read_labels(value, field)) for value in column.to_pylist()], np.int64)
+
+
 def _read_labels(value: Any, field: str) -> list[str]:
     """Return the labels of a row: a list of strings, or one as JSON text, as readers give it."""
     try:

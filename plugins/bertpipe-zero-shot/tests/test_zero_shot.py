@@ -177,6 +177,27 @@ def test_hypotheses_are_tokenised_once_and_pairs_share_batches(models):
     assert counts["batches"] < counts["windows"] / 20
 
 
+def test_thousands_of_labels_go_through_the_encoder_a_few_rows_at_a_time(models, monkeypatch):
+    annotator = BertZeroShot(model=models(*NLI), encoder=ENCODER, labels=LABELS)
+    column = pa.array([LABELS[: i % 4] for i in range(len(READABLE))], pa.list_(pa.string()))
+    own = BertZeroShot(model=models(*NLI), encoder=ENCODER, label_field="labels")
+    whole = classify(annotator, READABLE), classify(own, READABLE, labels=column)
+    sizes = []
+    scorer = annotator.own_pass.scorer
+
+    def score(windowed):
+        sizes.append(len(windowed.windows))
+        return scorer(windowed)
+
+    monkeypatch.setattr("bertpipe.annotators.request.SLICE_CHARS", 1000)
+    monkeypatch.setattr(annotator.own_pass, "scorer", score)
+    assert same(classify(annotator, READABLE), whole[0])
+    assert same(classify(own, READABLE, labels=column), whole[1])
+    assert len(sizes) > 3
+    assert sum(sizes) >= len(set(READABLE)) * len(LABELS)
+    assert max(sizes) * 100 < 2 * 1000  # a slice, and the row that begins it
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
