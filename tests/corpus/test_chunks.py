@@ -78,9 +78,9 @@ def test_slices_tell_the_rows_of_the_batch_in_order(files, chunk_chars):
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Files of 10, 1, 1, 1 and 10 documents of 68 characters: 100 a row."""
+    """Files of 10, 1, 1, 1 and 10 documents of 72 characters: 200 a row."""
     sizes = (10, 1, 1, 1, 10)
-    return write_corpus(tmp_path, [["x" * 68] * size for size in sizes], "jsonl")
+    return write_corpus(tmp_path, [["x" * 72] * size for size in sizes], "jsonl")
 
 
 def told(chunks) -> list[list[tuple[int, int, int]]]:
@@ -91,7 +91,7 @@ def told(chunks) -> list[list[tuple[int, int, int]]]:
 
 
 def test_full_pieces_stand_alone_and_remainders_join(corpus):
-    chunks = iterate_chunks(corpus, chunk_chars=400, done={})
+    chunks = iterate_chunks(corpus, chunk_chars=800, done={})
     assert told(chunks) == [
         [(0, 0, 4)],
         [(0, 4, 8)],
@@ -103,7 +103,7 @@ def test_full_pieces_stand_alone_and_remainders_join(corpus):
 
 
 def test_the_last_slice_of_a_source_is_marked(corpus):
-    chunks = list(iterate_chunks(corpus, chunk_chars=500, done={}))
+    chunks = list(iterate_chunks(corpus, chunk_chars=1_000, done={}))
     last = [s for chunk in chunks for s in chunk.slices if s.is_last]
     assert {Path(s.source).stem: s.end_row for s in last} == {
         "000": 10,
@@ -123,7 +123,7 @@ def test_a_source_that_is_done_is_not_opened(corpus):
 
 def test_new_files_make_chunks_of_their_own_whatever_lies_between(corpus):
     done = {s.name: SourceDone(((0, 1),), True) for s in corpus.sources[1:3]}
-    chunks = iterate_chunks(corpus, chunk_chars=2_000, done=done)
+    chunks = iterate_chunks(corpus, chunk_chars=4_000, done=done)
     assert told(chunks) == [[(0, 0, 10), (3, 0, 1), (4, 0, 10)]]
 
 
@@ -158,5 +158,5 @@ def test_a_source_cut_by_the_limit_is_not_marked_as_ended(corpus):
 def test_large_other_columns_make_a_chunk_smaller(write):
     record = json.dumps({"text": "t", "html": "<p>" * 1_000}) + "\n"
     corpus = open_corpus([str(write("a.jsonl", record * 20))])
-    sizes = [c.batch.num_rows for c in iterate_chunks(corpus, chunk_chars=1_000, done={})]
+    sizes = [c.batch.num_rows for c in iterate_chunks(corpus, chunk_chars=1_500, done={})]
     assert sizes == [5, 5, 5, 5]
