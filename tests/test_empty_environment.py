@@ -94,6 +94,14 @@ REAL = [
         others=(EN_MINI,),
         shows="about music",
     ),
+    Case(
+        "bertpipe-zero-shot",
+        "zero_shot",
+        settings={"labels": ["war", "music"], "method": "embedding"},
+        model="base",
+        text="A woman is playing the guitar on a stage.",
+        shows="zero_shot: music",
+    ),
     Case("bertpipe-embeddings", "embedding", model="base", shows="384"),
     Case(
         "bertpipe-fill-mask",
@@ -107,8 +115,18 @@ REAL = [
         "pair",
         settings={"task": "next_sentence"},
         model="next_sentence",
-        text="He opened the door. The room was dark.",
-        shows="next",
+        text="The monster kills the scientist in the first scene of the film. After that the "
+        "monster walks to the village and kills everybody there. My wife gave me this cookbook for "
+        "my birthday.",
+        shows=r"(?s)\[next\].*\[not_next\]",
+    ),
+    Case(
+        "bertpipe-pair",
+        "pair",
+        settings={"model": "en_nli_mini"},
+        text="A woman is playing the guitar on a stage. Nobody is on the stage.",
+        others=(EN_MINI,),
+        shows="contradiction",
     ),
 ]
 CODE = """

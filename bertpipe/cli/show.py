@@ -23,7 +23,11 @@ def show(text: str, annotations: Mapping[str, Any]) -> Iterator[str]:
     if not entities:
         yield _one_line(text)
     for name in entities:
-        yield _highlighted(text, values[name]) + (f"  ({name})" if len(entities) > 1 else "")
+        apart, across = _apart(values[name])
+        yield _highlighted(text, apart) + (f"  ({name})" if len(entities) > 1 else "")
+        for one in across:
+            span = _one_line(text[one["start"] : one["end"]])
+            yield f"  {name}: {click.style(span, bold=True)}[{one['label']}]"
     for name, value in values.items():
         if name not in entities:
             yield from _others(name, value)
@@ -62,14 +66,24 @@ def _others(name: str, value: Any) -> Iterator[str]:
         yield f"  {name}: {json.dumps(value, ensure_ascii=False)}"
 
 
+def _apart(entities: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """Return the entities that can stand in one line, and those inside or across one of them."""
+    apart: list[Any] = []
+    across: list[Any] = []
+    position = 0
+    for entity in sorted(entities, key=lambda each: (each["start"], -each["end"])):
+        is_apart = entity["start"] >= position
+        (apart if is_apart else across).append(entity)
+        position = entity["end"] if is_apart else position
+    return apart, across
+
+
 def _highlighted(text: str, entities: Sequence[Mapping[str, Any]]) -> str:
     """Return the text with each entity coloured and its label behind it."""
     labels = sorted({entity["label"] for entity in entities})
     pieces: list[str] = []
     position = 0
-    for entity in sorted(entities, key=lambda each: (each["start"], -each["end"])):
-        if entity["start"] < position:
-            continue  # inside or across the one before
+    for entity in entities:
         colour = COLOURS[labels.index(entity["label"]) % len(COLOURS)]
         span = _one_line(text[entity["start"] : entity["end"]])
         pieces.append(_one_line(text[position : entity["start"]]))

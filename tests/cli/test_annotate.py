@@ -7,7 +7,7 @@ from bertpipe.cli.show import show
 
 ENTITIES = [
     {"start": 0, "end": 3, "label": "PER", "score": 0.9, "text": "Ada"},
-    {"start": 2, "end": 8, "label": "LOC", "score": 0.9, "text": "a love"},
+    {"start": 2, "end": 9, "label": "LOC", "score": 0.9, "text": "a loves"},
     {"start": 14, "end": 20, "label": "LOC", "score": 0.9, "text": "London"},
 ]
 CLASSES = {
@@ -25,12 +25,17 @@ def shown(text, **values):
 
 
 def test_entities_stand_in_their_text():
-    lines = shown("Ada loves her London.", ner=ENTITIES)
+    lines = shown("Ada loves her London.", ner=ENTITIES[::2])
     assert lines == ["Ada[PER] loves her London[LOC].", ""]
 
 
+def test_what_lies_across_an_entity_stands_below_the_text():
+    lines = shown("Ada loves her London.", ner=ENTITIES)
+    assert lines == ["Ada[PER] loves her London[LOC].", "  ner: a loves[LOC]", ""]
+
+
 def test_each_label_has_a_colour_of_its_own():
-    (line, _) = show("Ada loves her London.", {"ner": ENTITIES, "_error": None})
+    (line, _) = show("Ada loves her London.", {"ner": ENTITIES[::2], "_error": None})
     assert click.style("Ada", fg="yellow", bold=True) in line
     assert click.style("London", fg="cyan", bold=True) in line
 
