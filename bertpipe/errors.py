@@ -10,7 +10,7 @@ BertpipeError                 1   the run or the training failed
 ├── WorkerError               1   a worker process died
 ├── WriteError                1   the output cannot be written any more, the disk being full, say
 ├── LimitError                1   more rows are in error than the run was told to bear
-├── StoppedError        130, 143  Ctrl-C or SIGTERM ended the run
+├── StoppedError   129, 130, 143  a hang-up, Ctrl-C or SIGTERM ended the run
 └── DocumentError             -   one record cannot be annotated; becomes its `_error`
 
 A message is one sentence that names the thing, the value and the cure. It is one line and holds no

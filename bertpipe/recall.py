@@ -75,7 +75,9 @@ def recall(folder: Path, wanted: str) -> list[Message] | None:
         kept = json.loads((folder / BOOKKEEPING / COMPONENTS).read_bytes())
     except (OSError, ValueError):
         return None
-    components: list[Message] | None = kept["components"] if kept.get("of") == wanted else None
+    if not isinstance(kept, dict) or kept.get("of") != wanted:
+        return None
+    components: list[Message] | None = kept.get("components")
     return components
 
 

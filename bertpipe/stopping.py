@@ -1,4 +1,4 @@
-"""Stop on Ctrl-C and SIGTERM at a place of our own choice."""
+"""Stop on Ctrl-C, SIGTERM and SIGHUP at a place of our own choice."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Item = TypeVar("Item")
 
 
 class StopSignal:
-    """Takes Ctrl-C and SIGTERM: a KeyboardInterrupt, at once or, while `held`, when time is up.
+    """Takes signals: a KeyboardInterrupt, at once or, while `held`, when time is up.
 
     number: of the signal that came, or None. grace_s: how long work that is held may take to end
     itself; a second signal ends it at once. Signals reach the main thread only; elsewhere (in a
-    notebook's thread, say) this does nothing.
+    notebook's thread, say) this does nothing. Under nohup SIGHUP stays ignored.
     """
 
     def __init__(self, grace_s: float) -> None:
@@ -32,7 +32,7 @@ class StopSignal:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _taken():
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -88,3 +88,9 @@ class StopSignal:
             if item is None:
                 return
             yield item
+
+
+def _taken() -> list[signal.Signals]:
+    """Return the signals that ask for an end: Ctrl-C, a supervisor's, and the terminal's own."""
+    is_bound = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if is_bound else [])]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -37,6 +36,7 @@ from bertpipe.lanes import HandOn, Lanes
 from bertpipe.messages import Message, receive_message, send_message, to_bytes
 from bertpipe.output.files import writing
 from bertpipe.output.parquet import PartWriter
+from bertpipe.processes import ignore_signals
 from bertpipe.stages import Stages
 
 
@@ -208,8 +208,8 @@ def describe(annotator: Any) -> Message:
 
 def main(descriptor: int) -> int:
     """Serve the parent at the other end of the descriptor until that is closed."""
-    # The terminal sends Ctrl-C to every process of the group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # systemd, say, sends SIGTERM to every process of a service; the parent decides what it means.
+    ignore_signals()
     connection = Connection(descriptor)
     inbox: queue.Queue[tuple[Message, pa.RecordBatch | None]] = queue.Queue()
 

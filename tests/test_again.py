@@ -367,3 +367,12 @@ def test_other_settings_are_refused_though_the_components_are_recalled(corpus, o
         with pytest.raises(OutputError, match=r"pattern was .* now"):
             run(corpus, out, overrides={"components.numbers.pattern": "[0-4]+"})
     assert run(corpus, out).n_new == 0
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"of": "cut'])
+def test_what_is_no_memory_of_the_components_is_made_anew(corpus, out, content):
+    (corpus / "a.jsonl").write_text(lines(0, 5))
+    run(corpus, out)
+    (out / "_bertpipe/components.json").write_text(content)
+    assert run(corpus, out).n_rows == 5
+    assert json.loads((out / "_bertpipe/components.json").read_text())["components"]

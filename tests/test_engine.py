@@ -154,9 +154,17 @@ def test_killed_again_and_again_it_ends_with_the_rows_of_an_undisturbed_run(
     assert_whole(output, corpus)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture
+def hangup_is_heard():
+    """Let processes be started that hear SIGHUP, also where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
-    assert_whole, number, corpus, tmp_path, regex_plugin, undisturbed
+    assert_whole, number, corpus, tmp_path, regex_plugin, undisturbed, hangup_is_heard
 ):
     output = tmp_path / "out"
     process = start(corpus, output)
@@ -167,6 +175,41 @@ def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     assert start(corpus, output).wait() == 0
     assert rows(output) == undisturbed
     assert_whole(output, corpus)
+
+
+def test_a_signal_to_all_processes_of_a_run_commits_what_is_whole(
+    assert_whole, corpus, tmp_path, regex_plugin, undisturbed
+):
+    output = tmp_path / "out"
+    process = start(corpus, output, "--commit-every", "1h")
+    wait_for_chunks(output, process, 2)
+    for each in (*psutil.Process(process.pid).children(recursive=True), process):
+        each.terminate()
+    assert process.wait(timeout=20) == 143
+    assert len(list(output.glob("*.parquet"))) == 2  # one of each worker
+    assert start(corpus, output).wait() == 0
+    assert rows(output) == undisturbed
+    assert_whole(output, corpus)
+
+
+def test_under_nohup_the_end_of_a_terminal_ends_no_run(corpus, tmp_path, regex_plugin):
+    output = tmp_path / "out"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(corpus, output)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for_parts(output, process, 1)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait() == 0
+    assert len(rows(output)) == 600
+
+
+def wait_for_chunks(output, process, n_chunks):
+    """Wait until so many workers have annotated a chunk."""
+    while len(list(output.glob("_bertpipe/tmp/*"))) < n_chunks:
+        assert process.poll() is None, (output.parent / "errors").read_text()
+        time.sleep(0.02)
 
 
 def wait_for_lock(output, process):
@@ -196,9 +239,7 @@ def test_a_signal_ends_the_waiting_for_standard_input(n_lines, tmp_path, regex_p
     process.stdin.write(line * n_lines)
     process.stdin.flush()
     wait_for_signals(process)
-    while n_lines and not list(output.glob("_bertpipe/tmp/*")):  # a chunk is annotated
-        assert process.poll() is None, (tmp_path / "errors").read_text()
-        time.sleep(0.02)
+    wait_for_chunks(output, process, 1 if n_lines else 0)
     process.terminate()
     assert process.wait(timeout=60) == 143
     process.stdin.close()

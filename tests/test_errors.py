@@ -18,8 +18,10 @@ from bertpipe.errors import BertpipeError
 from bertpipe.output.folder import take_lock
 from bertpipe.patience import Patience
 from bertpipe.stopping import StopSignal
+from bertpipe.training.limits import explaining_limits
 
 QUICK = Path(__file__).parent / "plugin/quick.py"
+TOP = Path(__file__).parents[1]
 
 
 def run(folder: Path, name: str = "corpus.jsonl", **settings: Any) -> None:
@@ -82,6 +84,11 @@ def a_document_that_takes_too_long(folder: Path) -> None:
         time.sleep(60)
 
 
+def a_training_that_needs_more_memory_than_there_is(folder: Path) -> None:
+    with explaining_limits(folder, batch_tokens=4_096):
+        bytearray(1 << 60)
+
+
 @dataclass(frozen=True)
 class Case:
     """How a class is provoked, and what its message says."""
@@ -94,6 +101,9 @@ class Case:
 
 
 CASES = {
+    errors.BertpipeError: Case(
+        a_training_that_needs_more_memory_than_there_is, "memory", "4,096 tokens", "lower", 1
+    ),
     errors.ConfigError: Case(a_component_that_is_unknown, "component", "'nrr'", "ner", 2),
     errors.CorpusError: Case(a_corpus_that_is_missing, "corpos.jsonl", "does not", "check|give", 2),
     errors.ModelError: Case(a_model_that_is_missing, "model", "/tiny", "give|install|name", 2),
@@ -116,7 +126,7 @@ CASES = {
 
 
 def tree(kind: type[BertpipeError]) -> Iterator[type[BertpipeError]]:
-    """Yield the classes that are raised themselves: those without others below them."""
+    """Yield the classes without others below them."""
     below = [each for each in kind.__subclasses__() if each.__module__ == errors.__name__]
     if not below:
         yield kind
@@ -124,8 +134,12 @@ def tree(kind: type[BertpipeError]) -> Iterator[type[BertpipeError]]:
         yield from tree(each)
 
 
-@pytest.mark.parametrize("kind", [*tree(BertpipeError)], ids=lambda kind: kind.__name__)
+KINDS = [BertpipeError, *tree(BertpipeError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_its_message_names_the_thing_the_value_and_the_cure(kind, tmp_path, regex_plugin):
+    assert kind in CASES, f"say here how {kind.__name__} is provoked"
     case = CASES[kind]
     with pytest.raises(kind) as caught:
         case.provoke(tmp_path)
@@ -142,3 +156,13 @@ def test_the_tree_that_is_drawn_is_the_tree():
     drawn = re.findall(r"(?m)^[│├└─ ]*(\w+Error)\b", errors.__doc__ or "")
     own = [each for each in vars(errors).values() if isinstance(each, type)]
     assert sorted(drawn) == sorted(each.__name__ for each in own)
+
+
+def test_each_class_that_is_raised_somewhere_is_met_here_and_no_module_has_another():
+    folders = (TOP / "bertpipe", *TOP.glob("plugins/*"))
+    paths = (path for folder in folders for path in folder.rglob("*.py"))
+    code = "\n".join(path.read_text("utf-8") for path in paths if path.name != "errors.py")
+    own = "|".join(each for each in vars(errors) if each.endswith("Error"))
+    made = set(re.findall(rf"(?<!click\.)\b({own})\(", code))
+    assert made == {kind.__name__ for kind in CASES}
+    assert not re.findall(rf"(?m)^ *class \w+\(.*\b(?:{own})\b", code)

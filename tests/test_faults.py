@@ -180,6 +180,20 @@ def test_a_folder_that_cannot_be_written_is_wrong_use(place, corpus, tmp_path):
         run(corpus, tmp_path / place)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_output_that_is_moved_away_at_work_ends_the_run(workers, corpus, tmp_path, goes_on):
+    output, away = tmp_path / "out", tmp_path / "away"
+    with (
+        after_first_part(output, lambda: output.rename(away)),
+        pytest.raises(WriteError, match=r"out/_bertpipe/lock is gone|out cannot be written \(No"),
+    ):
+        run(corpus, output, seconds=0.2, workers=workers)
+    assert not output.exists()
+    away.rename(output)
+    (output / "_bertpipe/lock").unlink()  # of this process, which lives on
+    goes_on(corpus, output, seconds=0.2)
+
+
 def test_input_that_vanishes_while_it_is_read_ends_the_run(corpus, tmp_path, goes_on):
     output, file = tmp_path / "out", corpus / "b.jsonl"
     with (

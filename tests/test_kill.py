@@ -93,7 +93,9 @@ class Job:
         self.n_files += 1
 
     def start(self, output: Path | None = None) -> subprocess.Popen[bytes]:
-        more = ["-o", str(output or self.output), "--commit-every", "0", "--quiet"]
+        """Start the command; its parts are of one chunk, of some, or of all that a worker does."""
+        every = self.random.choice(("0", "0.05", "1h"))
+        more = ["-o", str(output or self.output), "--commit-every", every, "--quiet"]
         return subprocess.Popen([*self.command, *more, "--allow-errors", "100%"])
 
     def kill_until(self, n_kills: int, *, n_documents: int) -> dict[str, int]:

@@ -128,6 +128,18 @@ def test_another_corpus_is_refused_until_all_have_ended(assert_whole, corpus, tm
     assert_whole(out, corpus)
 
 
+def test_an_agreement_that_is_damaged_is_named(assert_whole, corpus, tmp_path):
+    out = tmp_path / "out"
+    run(corpus, out, shard="1/2")
+    agreed = out / "_bertpipe/shards.json"
+    agreed.write_text("")
+    with pytest.raises(OutputError, match=r"shards.json is damaged .*; delete it and run once"):
+        run(corpus, out, shard="2/2")
+    agreed.unlink()
+    run(corpus, out)
+    assert_whole(out, corpus)
+
+
 def test_each_shard_has_a_lock_and_all_of_them_keep_others_out(corpus, tmp_path):
     out = tmp_path / "out"
     run(corpus, out, shard="1/3")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -26,6 +25,7 @@ from tokenizers import Tokenizer
 
 from bertpipe.batching.shared import receive, send
 from bertpipe.batching.tokens import Tokens, tokenize
+from bertpipe.processes import ignore_signals
 
 
 def write_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ def read_tokens(arrays: Sequence[np.ndarray]) -> Tokens:
 
 def main(descriptor: int) -> None:
     """Serve the worker at the other end of the descriptor until that is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_signals()
     end = socket.socket(fileno=descriptor)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(end, inbox), daemon=True).start()

@@ -1,5 +1,6 @@
 """The command group: overrides taken out first, library errors told as one sentence."""
 
+import errno
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from bertpipe.cli.overrides import split_overrides
 from bertpipe.errors import BertpipeError
 
 INTERRUPTED = 130
+FULL = "What the command says, or a file of it, could not be written"
 TELL_ERROR = "bertpipe.tell_error"  # in the context's meta: how a command tells its errors
 
 
@@ -26,6 +28,11 @@ class CommandGroup(click.Group):
         except BertpipeError as error:
             ctx.meta.get(TELL_ERROR, _tell)(error)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _tell(BertpipeError(f"{FULL} ({error.strerror}); make room and run it again."))
+            ctx.exit(BertpipeError.exit_code)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             ctx.exit(INTERRUPTED)

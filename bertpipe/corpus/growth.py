@@ -13,14 +13,18 @@ def covered(source: Source) -> tuple[int, str]:
     """Return how many bytes of a file were read, from its first on, and their SHA-256.
 
     Of a file that is not read in that order it is the whole file. Standard input has none.
+
+    Raises:
+        CorpusError: Such a file is no longer the one that was opened: its hash would be of others.
     """
     if source.stdin is not None:
         return 0, ""
     meter = source.meter
     if meter.hash is None:
         with reading(source):
-            meter.hash = _hash(source.path, source.end)
-        meter.n_hashed = source.end
+            digest = _hash(source.path, source.end)
+        check_unchanged(source)
+        meter.hash, meter.n_hashed = digest, source.end
     return meter.n_hashed, meter.hash.hexdigest()
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from stat import S_ISREG
 from typing import cast
 from urllib.parse import unquote
 
@@ -148,7 +149,7 @@ def _walk(folder: str, root: str, above: set[str]) -> Iterator[_Found]:
     for entry in entries:
         if _is_private(entry.name):
             continue
-        if entry.is_dir() and not _is_output(entry.path):
+        if os.path.isdir(entry.path) and not _is_output(entry.path):
             yield from _walk(entry.path, root, above | {real})
         else:
             yield _Found(entry.path, os.path.relpath(entry.path, root), False)
@@ -203,6 +204,11 @@ def _source(found: _Found, kind: str, compression: str | None, relative_to: str 
         raise CorpusError(
             f"{found.path} cannot be read ({error.strerror}); mend or remove it."
         ) from error
+    if not S_ISREG(stat.st_mode):
+        raise CorpusError(
+            f"{found.path} is neither a file nor a folder but a pipe, say; remove it, or read it as"
+            " standard input."
+        )
     return Source(
         name=_name_of(found.path, relative_to),
         path=os.path.abspath(found.path),

@@ -146,6 +146,7 @@ class Ledger:
 
         Raises:
             BusyError: Another process has taken the lock over.
+            WriteError: The lock is gone, or the part cannot be put in its place.
             OutputError: The part is not as announced, or holds rows that another part holds.
         """
         self._lock.verify()

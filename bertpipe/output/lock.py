@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bertpipe.errors import BusyError, OutputError
+from bertpipe.errors import BusyError, OutputError, WriteError
 from bertpipe.output.files import remove
 
 REFRESH_S = 10.0
@@ -91,8 +91,19 @@ class FolderLock:
         return cls(path, holder, refresh_s=refresh_s)
 
     def verify(self) -> None:
-        """Raise BusyError if another process has taken the lock over."""
+        """Return if this process still holds the lock.
+
+        Raises:
+            BusyError: Another process has taken it over.
+            WriteError: It is gone, and perhaps the folder with it.
+        """
         current = _read(self._path)
+        if current is None:
+            raise WriteError(
+                f"{self._path} is gone: the folder was moved or emptied, or another run had it"
+                " while this one stood still; what is committed stands. Run the same command again"
+                " to go on."
+            )
         if current != self._holder:
             raise _busy(self._path, current)
 

@@ -80,7 +80,7 @@ class PartWriter:
         self._errors: Counter[str] = Counter()
         self._waiting: list[pa.RecordBatch] = []
         self._n_waiting_bytes = 0
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(exist_ok=True)  # no output is made anew where one was moved away
         self._sink = pa.OSFile(str(self._path), "wb")
         self._writer = _open_writer(self._sink, schema, metadata["job"]["text_field"])
 

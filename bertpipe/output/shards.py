@@ -124,10 +124,15 @@ def _agree(folder: Path, shard: Shard, mine: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / BOOKKEEPING / _AGREED
     try:
-        agreed: dict[str, Any] = json.loads((folder / BOOKKEEPING / _AGREED).read_bytes())
+        agreed: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError as error:
+        raise OutputError(
+            f"{path} is damaged ({error}); delete it and run once without --shard."
+        ) from error
     return agreed
 
 

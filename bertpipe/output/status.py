@@ -149,8 +149,13 @@ def _recorded(found: Sequence[Part]) -> Mapping[str, Any]:
 
 
 def _report(folder: Path) -> Mapping[str, Any] | None:
+    path = folder / BOOKKEEPING / REPORT
     try:
-        report: Mapping[str, Any] = json.loads((folder / BOOKKEEPING / REPORT).read_bytes())
+        report: Mapping[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise OutputError(
+            f"{path} is damaged ({error}); delete it: it tells of the last run alone."
+        ) from error
     return report

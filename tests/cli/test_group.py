@@ -1,5 +1,6 @@
 """What all commands have in common: help, errors, exit codes."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -108,3 +109,13 @@ def test_ctrl_c_is_exit_code_130(call, monkeypatch):
     monkeypatch.setattr("bertpipe.config.default_text", interrupt)
     result = call("config")
     assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
+def test_a_full_disk_under_what_a_command_prints_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "bertpipe", "config"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert re.fullmatch(
+        r"Error: What .* \(No space left on device\); make room .*\n", result.stderr
+    )

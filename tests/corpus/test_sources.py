@@ -118,7 +118,9 @@ def test_with_a_format_a_folder_gives_files_of_that_or_no_known_kind(inners, wri
         (["in"], {"format": "xml"}, r"'xml' is not known; use one of txt, jsonl"),
         (["in"], {"keep": ["nope"]}, r"no column 'nope' to keep, but id, text"),
         (["pipe"], {}, r"pipe is neither a file nor a folder; give"),
+        (["pipes"], {}, r"pipes/b.txt is neither a file nor a folder but a pipe, say; remove it"),
         (["broken"], {}, r"gone.txt cannot be read \(No such file"),
+        (["circle"], {}, r"own.txt cannot be read \(Too many levels of symbolic links\); mend"),
     ],
 )
 def test_what_cannot_be_found_is_named_with_the_cure(
@@ -129,9 +131,11 @@ def test_what_cannot_be_found_is_named_with_the_cure(
     for name in ("README.md", "data.gz", "txt"):
         write(f"in/{name}", '{"text": "a"}')
     write("odd/x.md", "a")
-    for folder in ("empty", "broken"):
+    for folder in ("empty", "broken", "circle", "pipes"):
         (tmp_path / folder).mkdir()
     os.mkfifo("pipe")
+    os.mkfifo("pipes/b.txt")
+    (tmp_path / "circle" / "own.txt").symlink_to("own.txt")
     (tmp_path / "broken" / "gone.txt").symlink_to("nowhere")
     with pytest.raises(CorpusError, match=message):
         open_corpus(paths, **options)

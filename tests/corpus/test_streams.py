@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertpipe.corpus import open_corpus
+from bertpipe.corpus.growth import covered
 from bertpipe.corpus.sources import find_sources
 from bertpipe.corpus.streams import StandardInput, read_lines
 from bertpipe.errors import CorpusError
@@ -83,6 +85,19 @@ def test_a_file_that_changes_while_it_is_read_is_named(write):
     path.write_bytes(LINES[::-1])
     with pytest.raises(CorpusError, match=r"a.jsonl changed while it was read .* run again"):
         list(batches)
+
+
+def test_a_parquet_file_that_is_replaced_before_its_state_was_noted_is_named(write, tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["old"] * 5}), path)
+    corpus = open_corpus([str(path)])
+    batches = corpus.read(corpus.sources[0])
+    next(batches)
+    pq.write_table(pa.table({"text": ["new", "newer", "newest"] * 50}), tmp_path / "new")
+    (tmp_path / "new").replace(path)  # what was read is of the old file, which is still open
+    for do in (lambda: covered(corpus.sources[0]), lambda: list(batches)):
+        with pytest.raises(CorpusError, match=r"a.parquet changed while it was read .* run again"):
+            do()
 
 
 def test_what_is_appended_while_a_file_is_read_is_no_part_of_it(write):

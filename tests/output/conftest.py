@@ -8,6 +8,7 @@ import pytest
 
 from bertpipe.corpus.chunks import Slice
 from bertpipe.corpus.sources import Source
+from bertpipe.output.files import BOOKKEEPING
 from bertpipe.output.footer import Job, Stamp
 from bertpipe.output.parquet import PartWriter, TemporaryPart
 from bertpipe.output.schema import output_schema
@@ -58,6 +59,7 @@ def make_job(**changes: object) -> Job:
 def write_part(folder: Path, *slices: Slice, job: Job | None = None) -> TemporaryPart:
     """Write a temporary part of some chunks as a worker does."""
     metadata = (job or make_job()).metadata()
+    (folder / BOOKKEEPING).mkdir(parents=True, exist_ok=True)
     writer = PartWriter(folder, SCHEMA, metadata, worker=0)
     stamps = {slice_.source: STAMP for slice_ in slices}
     for slice_ in slices:

@@ -30,6 +30,7 @@ SLICES = st.lists(
 
 @pytest.fixture
 def writer(out, schema, job):
+    (out / "_bertpipe").mkdir(parents=True)
     return PartWriter(out, schema, job().metadata(), worker=3)
 
 
@@ -117,6 +118,7 @@ def test_a_large_chunk_is_cut_into_row_groups(out, job):
     )
     error = pa.nulls(n_rows, pa.struct([("type", pa.string())]))
     batch = pa.record_batch({"_source": source, "_error": error})
+    (out / "_bertpipe").mkdir(parents=True)
     writer = PartWriter(out, batch.schema, job().metadata(), worker=0)
     writer.write(batch, [Slice("a.jsonl", 0, n_rows)], STAMPS)
     assert pq.read_metadata(writer.close().path).num_row_groups == 2

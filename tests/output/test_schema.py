@@ -27,6 +27,7 @@ INPUT = pa.schema([("id", pa.string()), ("text", pa.string()), ("stars", pa.int6
 
 def test_no_column_and_no_type_changes_unseen(out, job):
     schema = output_schema(INPUT, ANNOTATIONS)
+    (out / "_bertpipe").mkdir(parents=True)
     writer = PartWriter(out, schema, job().metadata(), worker=0)
     row = {"_source": {"path": "a.jsonl", "row": 0}}
     batch = pa.RecordBatch.from_pylist([row], schema=schema)

@@ -71,6 +71,12 @@ def test_a_damaged_part_is_named_and_its_rows_do_not_count(committed, out):
     assert found.n_rows == 14
 
 
+def test_a_damaged_report_is_named(committed, out):
+    (out / "_bertpipe/report.json").write_text('{"cut')
+    with pytest.raises(OutputError, match=r"report.json is damaged \(.*\); delete it"):
+        status(out)
+
+
 def test_it_is_json(committed, out):
     assert json.loads(json.dumps(status(out).to_dict()))["output"] == str(out)
 

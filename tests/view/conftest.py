@@ -42,6 +42,7 @@ def write_output(folder: Path, rows: list[Row], *, schema: pa.Schema = SCHEMA) -
     """Write rows as an output of one part; what a row does not say is null."""
     n = len(rows)
     whole = [{**row, "_source": {"path": SOURCE, "row": i}} for i, row in enumerate(rows)]
+    (folder / "_bertpipe").mkdir(parents=True, exist_ok=True)
     writer = PartWriter(folder, schema, Job(FINGERPRINT, INPUT, 1_000).metadata(), worker=0)
     chunk = Slice(SOURCE, 0, n, True)
     writer.write(pa.RecordBatch.from_pylist(whole, schema), [chunk], {SOURCE: Stamp(1, 1)})
