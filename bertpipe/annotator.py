@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
@@ -44,11 +46,13 @@ class Annotator(Protocol):
 
 
 def origin(annotator: object) -> str:
-    """Return the package that an annotator's class comes from, or its module."""
+    """Return the package that an annotator's class comes from, or the name of its file."""
     from importlib.metadata import packages_distributions
 
     module = type(annotator).__module__.partition(".")[0]
-    return packages_distributions().get(module, [module])[0]
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or module)
+    name = module if file.stem == "__init__" else file.name
+    return packages_distributions().get(module, [name])[0]
 
 
 def checked(annotator: Annotator, values: object, n_rows: int) -> pa.Array:

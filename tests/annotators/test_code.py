@@ -56,6 +56,14 @@ def test_from_python(code):
     assert [row["n"] for row in rows] == [3, 1]
 
 
+def test_a_broken_promise_is_named_with_its_file(code):
+    path, factory = code
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("Length.annotate = lambda self, batch: pa.array([1, 2], self.type)\n")
+    with pytest.raises(ConfigError, match=r"'n' of my_annotators\.py returned 2 values"):
+        list(bertpipe.annotate(["abc"], components=[f"n={factory}"], code=path))
+
+
 def test_it_is_listed_with_its_file(code):
     path, factory = code
     listed: Any = {each.factory: each for each in list_components(overrides={"run.code": path})}
