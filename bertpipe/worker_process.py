@@ -55,7 +55,8 @@ class WorkerProcess:
         except (EOFError, OSError):
             return {"type": "died", "how": self._end()}, None
         if message["type"] == "failed" and message["error"] == WorkerError.__name__:
-            return {"type": "died", "how": f"failed: {message['message']}"}, None
+            what, _, _ = message["message"].partition("; what is committed")  # who hears goes on
+            return {"type": "died", "how": f"failed ({what})"}, None
         return checked(message), records
 
     def _end(self) -> str:

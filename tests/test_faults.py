@@ -24,6 +24,7 @@ from bertpipe.errors import (
     BusyError,
     CorpusError,
     OutputError,
+    WorkerError,
     WriteError,
 )
 from bertpipe.output.verify import verify
@@ -282,6 +283,27 @@ def test_a_document_that_kills_its_worker_is_in_error_and_the_run_goes_on(
     retried = run(corpus, output, workers=1, retry_errors=True)
     assert retried.errors_by_type == report.errors_by_type
     goes_on(corpus, output)
+
+
+def test_a_device_that_fails_ends_the_run_or_costs_its_process_and_one_document(
+    corpus, tmp_path, assert_whole
+):
+    output, file = tmp_path / "out", corpus / "b.jsonl"
+    lines = file.read_text().splitlines()
+    lines[120] = json.dumps({"text": "CUDA 7"})
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(WorkerError, match=r"device of numbers failed \(CUDA .*; what is committed"):
+        run(corpus, output)
+    assert len(set(rows(output))) == len(rows(output)) > 200
+    assert [each for each in verify(output).findings if "run again" not in each] == []
+    report = run(corpus, output, workers=1)  # a new process gets the device anew
+    assert (report.n_rows, report.errors_by_type) == (400, {"InvalidJSON": 2, "WorkerError": 1})
+    (row,) = ds.dataset(output).to_table(filter=ds.field("text") == "CUDA 7").to_pylist()
+    assert row["_error"]["message"] == (
+        "The worker failed (The device of numbers failed (CUDA error: device-side assert"
+        " triggered)) at this document; leave it out, or mend the component."
+    )
+    assert_whole(output, corpus)
 
 
 @pytest.mark.parametrize("text", ["ENDLESS", "ENDLESS LOCK"])

@@ -14,7 +14,7 @@ class Numbers:
     """Finds a pattern. `seconds` are slept.
 
     The word POISON raises, FLAKY does so while that variable is set, SUICIDE ends the process
-    (as a pattern, before it is ready).
+    (as a pattern, before it is ready), CUDA fails as a lost device does, then and ever after.
     """
 
     type = NER_TYPE
@@ -26,6 +26,7 @@ class Numbers:
         self.name = name
         self.pattern = re.compile(pattern)
         self.seconds = seconds
+        self.has_device = True
 
     def annotate(self, batch):
         time.sleep(self.seconds)
@@ -43,6 +44,9 @@ class Numbers:
             raise ValueError("the text is poison")
         if "FLAKY" in text and "FLAKY" in os.environ:
             raise OSError("the connection was lost")
+        self.has_device = self.has_device and "CUDA" not in text
+        if not self.has_device:
+            raise RuntimeError("CUDA error: device-side assert triggered")
         if "SUICIDE" in text:
             os.kill(os.getpid(), signal.SIGKILL)
         return [
