@@ -232,7 +232,7 @@ def test_a_signal_ends_work_that_takes_longer_than_the_grace(corpus, tmp_path, r
 @pytest.mark.parametrize("n_lines", [0, 6_000])
 def test_a_signal_ends_the_waiting_for_standard_input(n_lines, tmp_path, regex_plugin):
     output = tmp_path / "out"
-    more = ("--format", "jsonl", "--workers", "1")  # each worker has a part of its own
+    more = ("--format", "jsonl", "--workers", "1", "--commit-every", "1h")  # a worker has one part
     process = start("-", output, *more, seconds=0, stdin=subprocess.PIPE)
     assert process.stdin is not None
     line = json.dumps({"text": "x" * 1_000}).encode() + b"\n"

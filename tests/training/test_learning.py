@@ -48,7 +48,7 @@ def squad() -> dict[str, Any]:
     """Return sixteen questions."""
     paragraphs = []
     for i, (person, place) in enumerate(PAIRS):
-        context = f"{person} met {place} . a long text ."
+        context = f"{person} met {place} long text ."  # words that count, next to the answer
         start = context.index(place)
         answers = [{"text": place, "answer_start": start}]
         qas = [{"id": str(i), "question": f"{person} met", "answers": answers}]
