@@ -51,7 +51,7 @@ def origin(annotator: object) -> str:
 
     module = type(annotator).__module__.partition(".")[0]
     file = Path(getattr(sys.modules.get(module), "__file__", None) or module)
-    name = module if file.stem == "__init__" else file.name
+    name = module if file.stem in (module, "__init__") else file.name
     return packages_distributions().get(module, [name])[0]
 
 
