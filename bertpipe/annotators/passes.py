@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class Pass:
         self.max_windows: int | None = None  # of a row
         self.turns = Turns()
         self.tokenize: Callable[[Tokenizer, Sequence[str]], Tokens] = tokenize
+        # Questions and hypotheses stay the same from chunk to chunk.
+        self._prefixes = lru_cache(maxsize=1)(self._read_prefixes)
 
     def run(self, batch: pa.RecordBatch) -> PassResult:
         """Annotate the rows of a batch with a column `text` and what else the annotators read."""
@@ -126,9 +129,12 @@ class Pass:
         return windowed, self.scorer(windowed)[0]
 
     def _cut(self, request: Request) -> Windowed:
-        tokenizer = self.loaded.tokenizer
-        prefixes = self.tokenize(tokenizer, request.prefixes) if request.prefixes else None
-        return self._windowed(request, self.tokenize(tokenizer, request.texts), prefixes)
+        prefixes = self._prefixes(tuple(request.prefixes)) if request.prefixes else None
+        tokens = self.tokenize(self.loaded.tokenizer, request.texts)
+        return self._windowed(request, tokens, prefixes)
+
+    def _read_prefixes(self, prefixes: tuple[str, ...]) -> Tokens:
+        return self.tokenize(self.loaded.tokenizer, prefixes)
 
     def _windowed(self, request: Request, tokens: Tokens, prefixes: Tokens | None) -> Windowed:
         settings = self.settings

@@ -116,6 +116,9 @@ def test_questions_about_a_text_share_its_tokens(tiny):
     assert sorted(asked) == sorted({*TEXTS, *questions.values()})
     # Each text is read once a question all the same.
     assert stages.counts()["windows"] >= len(set(TEXTS)) * len(questions)
+    asked.clear()
+    annotated(stages, TEXTS[:1])
+    assert asked == TEXTS[:1]
 
 
 @pytest.mark.parametrize("n_times", [1, 700, 5_000])
