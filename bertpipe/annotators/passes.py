@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,8 +56,8 @@ class Pass:
         self.max_windows: int | None = None  # of a row
         self.turns = Turns()
         self.tokenize: Callable[[Tokenizer, Sequence[str]], Tokens] = tokenize
-        # Questions and hypotheses stay the same from chunk to chunk.
-        self._prefixes = lru_cache(maxsize=1)(self._read_prefixes)
+        # Of the chunk before: questions and hypotheses stay the same from chunk to chunk.
+        self._prefixes: tuple[list[str], Tokens] | None = None
 
     def run(self, batch: pa.RecordBatch) -> PassResult:
         """Annotate the rows of a batch with a column `text` and what else the annotators read."""
@@ -129,12 +128,15 @@ class Pass:
         return windowed, self.scorer(windowed)[0]
 
     def _cut(self, request: Request) -> Windowed:
-        prefixes = self._prefixes(tuple(request.prefixes)) if request.prefixes else None
+        prefixes = self._read_prefixes(list(request.prefixes)) if request.prefixes else None
         tokens = self.tokenize(self.loaded.tokenizer, request.texts)
         return self._windowed(request, tokens, prefixes)
 
-    def _read_prefixes(self, prefixes: tuple[str, ...]) -> Tokens:
-        return self.tokenize(self.loaded.tokenizer, prefixes)
+    def _read_prefixes(self, prefixes: list[str]) -> Tokens:
+        known = self._prefixes
+        if known is None or known[0] != prefixes:
+            known = self._prefixes = prefixes, self.tokenize(self.loaded.tokenizer, prefixes)
+        return known[1]
 
     def _windowed(self, request: Request, tokens: Tokens, prefixes: Tokens | None) -> Windowed:
         settings = self.settings
