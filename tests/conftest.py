@@ -1,7 +1,8 @@
 """What every test can rely on: nothing from the network, nothing from the user's environment."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,11 @@ def assert_whole() -> Callable[..., None]:
         assert not list((output / BOOKKEEPING / "tmp").glob("*"))
 
     return check
+
+
+@pytest.fixture
+def hangup_is_heard() -> Iterator[None]:
+    """Hear SIGHUP, here and in processes that are started, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

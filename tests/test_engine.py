@@ -154,14 +154,6 @@ def test_killed_again_and_again_it_ends_with_the_rows_of_an_undisturbed_run(
     assert_whole(output, corpus)
 
 
-@pytest.fixture
-def hangup_is_heard():
-    """Let processes be started that hear SIGHUP, also where these tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_commits_what_is_whole_and_says_how_to_go_on(
     assert_whole, number, corpus, tmp_path, regex_plugin, undisturbed, hangup_is_heard

@@ -63,7 +63,7 @@ def _questions(path: Path) -> Iterator[Question]:
 def _answers(item: Item, context: str, path: Path) -> tuple[tuple[int, str], ...]:
     answers = tuple((answer["answer_start"], answer["text"]) for answer in item["answers"])
     for start, text in answers:
-        if context[start : start + len(text)] != text:
+        if not text or start < 0 or context[start : start + len(text)] != text:
             raise CorpusError(
                 f"{path} question {item.get('id')!r}: the answer {text!r} does not stand "
                 f"at {start}; correct answer_start."

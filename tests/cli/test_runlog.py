@@ -185,7 +185,7 @@ CODES = [int(code) for code in re.findall(r"(?m)^\| (\d+) \|", PAGE)]
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_each_exit_code_of_the_page_is_that_of_a_run(code, call, folder):
+def test_each_exit_code_of_the_page_is_that_of_a_run(code, call, folder, hangup_is_heard):
     result = end_with(code, call)
     assert result.exit_code == code, result.output
     assert len(CODES) == 8

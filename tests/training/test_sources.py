@@ -64,11 +64,18 @@ def test_a_missing_file_is_named(tmp_path):
         read_table(Source(path=tmp_path / "no.tsv"))
 
 
-def test_an_answer_at_a_wrong_place_is_named(squad):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"answer_start": 3}, "'Acme' does not stand at 3"),
+        ({"answer_start": -1, "text": ""}, "'' does not stand at -1"),
+    ],
+)
+def test_an_answer_at_a_wrong_place_is_named(change, told, squad):
     content = json.loads(squad.read_text())
-    content["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = 3
+    content["data"][0]["paragraphs"][0]["qas"][0]["answers"][0] |= change
     squad.write_text(json.dumps(content))
-    with pytest.raises(CorpusError, match="'Acme' does not stand at 3"):
+    with pytest.raises(CorpusError, match=told):
         read_squad(Source(path=squad))
 
 
