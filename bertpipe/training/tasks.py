@@ -86,7 +86,19 @@ def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, s
     counts = {name: len(part) for name, part in records.items()}
     tags = [r.tags for part in records.values() for r in part if isinstance(r, Sentence)]
     scheme = IOB2 if is_iob2(tags) and not has_ends(labels) else None
-    return Task(settings, labels, train, cut.dev(), counts, scheme)
+    dev = cut.dev()
+    if settings.kind == "question_answering":
+        _check_answers(settings, dev)
+    return Task(settings, labels, train, dev, counts, scheme)
+
+
+def _check_answers(settings: TaskSettings, dev: Mapping[str, Dev]) -> None:
+    for name, each in dev.items():
+        if not any(record.answers for record in each.records):
+            raise CorpusError(
+                f"{settings.dev[name].path} has no question with an answer, so no score tells which"
+                f" weights are best; give [tasks.{settings.name}.dev] a file that has some."
+            )
 
 
 def load_dev(

@@ -150,6 +150,17 @@ def test_a_label_that_training_never_saw_is_refused(recipe, tmp_path):
         train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
 
 
+def test_dev_questions_without_any_answer_are_refused(recipe, squad):
+    content = json.loads(squad.read_text())
+    for paragraph in content["data"][0]["paragraphs"]:
+        for question in paragraph["qas"]:
+            question["answers"] = []
+    other = squad.with_name("none.json")
+    other.write_text(json.dumps(content))
+    with pytest.raises(CorpusError, match=r"none\.json has no question with an answer"):
+        train(recipe("qa", **{"tasks.qa.dev.file.path": str(other)}))
+
+
 def test_a_model_folder_is_no_trunk_whatever_lies_in_it(base, tmp_path):
     folder = shutil.copytree(base, tmp_path / "base")
     (folder / "1_Pooling").mkdir()
