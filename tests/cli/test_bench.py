@@ -27,7 +27,7 @@ def test_the_printed_line_runs_with_the_fastest_setting(call, corpus, model_pack
     assert result.exit_code == 0, result.stderr
     head, *rows, line = result.stdout.splitlines()
     assert head.split()[:3] == ["precision", "batch_tokens", "workers"]
-    assert rows[0].split()[0] in ("fp32", "bf16", "int8")
+    assert rows[0].split()[0] in PRECISIONS
     assert "100.0%" in next(row for row in rows if row.startswith("fp32"))
     words = shlex.split(line)
     assert words[:3] == ["bertpipe", "run", corpus]
