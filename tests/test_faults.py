@@ -62,6 +62,13 @@ def run(corpus: Path, output: Path, *, seconds: float = 0.0, workers: int = 0, *
     )
 
 
+def put(file: Path, row: int, text: str) -> None:
+    """Put a text in the place of a record."""
+    lines = file.read_text().splitlines()
+    lines[row] = json.dumps({"text": text})
+    file.write_text("\n".join(lines) + "\n")
+
+
 def rows(output: Path) -> list[tuple[str, int]]:
     table = ds.dataset(output, format="parquet").to_table(columns=["_source"])
     return sorted((row["_source"]["path"], row["_source"]["row"]) for row in table.to_pylist())
@@ -269,10 +276,8 @@ def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(corpus, tmp_pat
 def test_a_document_that_kills_its_worker_is_in_error_and_the_run_goes_on(
     corpus, tmp_path, goes_on
 ):
-    output, file = tmp_path / "out", corpus / "a.jsonl"
-    lines = file.read_text().splitlines()
-    lines[120] = json.dumps({"text": "SUICIDE 7"})
-    file.write_text("\n".join(lines) + "\n")
+    output = tmp_path / "out"
+    put(corpus / "a.jsonl", 120, "SUICIDE 7")
     report = run(corpus, output, workers=1, commit_every=60)
     assert report.errors_by_type == {"InvalidJSON": 2, "WorkerError": 1}
     (row,) = ds.dataset(output).to_table(filter=ds.field("text") == "SUICIDE 7").to_pylist()
@@ -288,10 +293,8 @@ def test_a_document_that_kills_its_worker_is_in_error_and_the_run_goes_on(
 def test_a_device_that_fails_ends_the_run_or_costs_its_process_and_one_document(
     corpus, tmp_path, assert_whole
 ):
-    output, file = tmp_path / "out", corpus / "b.jsonl"
-    lines = file.read_text().splitlines()
-    lines[120] = json.dumps({"text": "CUDA 7"})
-    file.write_text("\n".join(lines) + "\n")
+    output = tmp_path / "out"
+    put(corpus / "b.jsonl", 120, "CUDA 7")
     with pytest.raises(WorkerError, match=r"device of numbers failed \(CUDA .*; what is committed"):
         run(corpus, output)
     assert len(set(rows(output))) == len(rows(output)) > 200

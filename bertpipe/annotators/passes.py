@@ -63,6 +63,8 @@ class Pass:
         """Annotate the rows of a batch with a column `text` and what else the annotators read."""
         first = self.annotators[0]
         found = [self._run(part) for part in slices(batch, first.n_readings(batch))]
+        if len(found) == 1:
+            return found[0]
         columns = {
             each.name: pa.concat_arrays([part.columns[each.name] for part in found])
             for each in self.annotators

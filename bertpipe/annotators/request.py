@@ -15,7 +15,7 @@ from bertpipe.errors import DocumentError
 from bertpipe.records import STATISTICS
 
 # So many characters are read at a time where texts are read several times; each reading counts as
-# some more, for what it takes in memory beside its text. It comes to about 300 MB.
+# some more, for what it takes in memory beside its text.
 SLICE_CHARS = 1 << 26
 READING_CHARS = 100
 

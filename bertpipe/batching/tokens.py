@@ -15,7 +15,7 @@ from bertpipe.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-TEXTS_AT_ONCE = 512  # an encoding takes about a hundred times the memory of its flat arrays
+TEXTS_AT_ONCE = 512  # an encoding takes far more memory than its flat arrays, and is soon done with
 PROBES = ("a", "1", ".", "e", "A", "the")
 
 
