@@ -18,7 +18,7 @@ from bertpipe.errors import BertpipeError
 from bertpipe.output.folder import take_lock
 from bertpipe.patience import Patience
 from bertpipe.stopping import StopSignal
-from bertpipe.training.limits import explaining_limits
+from bertpipe.training.limits import SMALLER_PIECES, explaining_memory
 
 QUICK = Path(__file__).parent / "plugin/quick.py"
 TOP = Path(__file__).parents[1]
@@ -85,7 +85,8 @@ def a_document_that_takes_too_long(folder: Path) -> None:
 
 
 def a_training_that_needs_more_memory_than_there_is(folder: Path) -> None:
-    with explaining_limits(folder, batch_tokens=4_096):
+    del folder
+    with explaining_memory("4,096 tokens at once", SMALLER_PIECES):
         bytearray(1 << 60)
 
 

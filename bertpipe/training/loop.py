@@ -14,7 +14,12 @@ from bertpipe.errors import ConfigError
 from bertpipe.training import checkpoints
 from bertpipe.training.base import dropout_settings, load_tokenizer, task_base
 from bertpipe.training.callbacks import Moment, is_over
-from bertpipe.training.limits import explaining_limits
+from bertpipe.training.limits import (
+    SMALLER_BASE,
+    SMALLER_PIECES,
+    explaining_disk,
+    explaining_memory,
+)
 from bertpipe.training.settings import LoopSettings, TrainSettings
 from bertpipe.training.tasks import Task, load_task, open_model
 from bertpipe.training.trainer import (
@@ -74,30 +79,16 @@ def train(
     Raises:
         BertpipeError: Memory or disk do not suffice, or the loss is no number any more.
     """
-    loop = settings.training
-    set_seed(loop.seed)
-    bases = {name: task_base(settings.base, name) for name in settings.tasks}
-    tokenizer = load_tokenizer(next(iter(bases.values())))
-    tasks = {
-        name: load_task(task, tokenizer, seed=loop.seed) for name, task in settings.tasks.items()
-    }
-    trunk = build_trunk(tasks, bases, loop)
-    check_windows(tasks, trunk, tokenizer)
-    n_learning, n_all = n_parameters(trunk)
-    report(f"{n_learning:,} of {n_all:,} parameters learn.")
-    chosen = choose(loop, trunk)
-    trainer = TaskTrainer(
-        trunk=trunk,
-        tasks=tasks,
-        tokenizer=tokenizer,
-        settings=settings,
-        chosen=chosen,
-        progress=progress,
-    )
-    with explaining_limits(settings.output, batch_tokens=chosen.batch_tokens):
-        fit(trainer, patience=loop.patience, resume=resume, report=report)
+    set_seed(settings.training.seed)
+    with explaining_memory(f"the data and the base {settings.base}", SMALLER_BASE):
+        trainer = make_trainer(settings, report=report, progress=progress)
+    trunk, tasks, chosen = trainer.trunk, trainer.tasks, trainer.chosen
+    pieces = f"{chosen.batch_tokens:,} tokens at once"
+    with explaining_disk(settings.output), explaining_memory(pieces, SMALLER_PIECES):
+        fit(trainer, patience=settings.training.patience, resume=resume, report=report)
         scores = score_all(trunk, tasks, budget=chosen.batch_tokens, bf16=False)
-        save_models(trunk, tokenizer, output_folders(settings))
+        save_models(trunk, trainer.task_tokenizer, output_folders(settings))
+    n_learning, n_all = n_parameters(trunk)
     return Trained(
         scores=scores,
         n_records={name: task.n_records for name, task in tasks.items()},
@@ -111,6 +102,30 @@ def train(
         n_learning=n_learning,
         n_parameters=n_all,
         chosen=chosen,
+    )
+
+
+def make_trainer(
+    settings: TrainSettings, *, report: Report, progress: Progress | None
+) -> TaskTrainer:
+    """Read the data, open the base and put it on the device."""
+    loop = settings.training
+    bases = {name: task_base(settings.base, name) for name in settings.tasks}
+    tokenizer = load_tokenizer(next(iter(bases.values())))
+    tasks = {
+        name: load_task(task, tokenizer, seed=loop.seed) for name, task in settings.tasks.items()
+    }
+    trunk = build_trunk(tasks, bases, loop)
+    check_windows(tasks, trunk, tokenizer)
+    n_learning, n_all = n_parameters(trunk)
+    report(f"{n_learning:,} of {n_all:,} parameters learn.")
+    return TaskTrainer(
+        trunk=trunk,
+        tasks=tasks,
+        tokenizer=tokenizer,
+        settings=settings,
+        chosen=choose(loop, trunk),
+        progress=progress,
     )
 
 

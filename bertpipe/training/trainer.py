@@ -80,6 +80,7 @@ class TaskTrainer(Trainer):
     ) -> None:
         loop = settings.training
         self.trunk, self.tasks, self.task_tokenizer = trunk, tasks, tokenizer
+        self.chosen = chosen
         self.budget, self.smoothing = chosen.batch_tokens, loop.label_smoothing
         portions = {name: task.train for name, task in tasks.items()}
         is_masked = any(task.is_masked for task in tasks.values())

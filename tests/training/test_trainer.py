@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -213,28 +214,28 @@ def test_a_loss_that_is_no_number_ends_the_training():
         watch.on_log(None, state, TrainerControl(), logs={"loss": math.nan})  # type: ignore[arg-type]
 
 
-# The limit comes after everything is loaded, so that only the training meets it.
+# The limit comes when a function of the loop is called, so that what came before has what it needs.
 STARVED = """
 import resource, sys
 from bertpipe.cli import main
 from bertpipe.training import loop
+kind, room, name, *arguments = sys.argv[1:]
 def starve(*arguments, **options):
     pages = int(open("/proc/self/statm").read().split()[0])
-    limits = {"memory": (resource.RLIMIT_AS, pages * resource.getpagesize() + (200 << 20)),
-              "file": (resource.RLIMIT_FSIZE, 20_000)}
-    kind, limit = limits[sys.argv[1]]
-    resource.setrlimit(kind, (limit, limit))
-    return fit(*arguments, **options)
-fit, loop.fit = loop.fit, starve
-main(sys.argv[2:], prog_name="bertpipe")
+    held = pages * resource.getpagesize() if kind == "RLIMIT_AS" else 0
+    resource.setrlimit(getattr(resource, kind), (held + int(room), held + int(room)))
+    return called(*arguments, **options)
+called = getattr(loop, name)
+setattr(loop, name, starve)
+main(arguments, prog_name="bertpipe")
 """
 
 
-def starved(of: str, recipe_path: Path, *settings: str) -> str:
-    """Return what a training says that lacks something after it was loaded."""
-    command = [sys.executable, "-c", STARVED, of, "train", str(recipe_path), *settings]
+def starved(kind: str, room: int, name: str, recipe_path: Path, *settings: str) -> str:
+    """Return what a training says that lacks something from a function of the loop on."""
+    command = [sys.executable, "-c", STARVED, kind, str(room), name, "train", str(recipe_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    result = subprocess.run([*command, *settings], capture_output=True, text=True, env=environment)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr
@@ -244,7 +245,9 @@ def starved(of: str, recipe_path: Path, *settings: str) -> str:
 def test_a_lack_of_memory_names_the_setting_to_change(recipe, tmp_path):
     recipe("sentiment")
     said = starved(
-        "memory",
+        "RLIMIT_AS",
+        200 << 20,
+        "fit",
         tmp_path / "recipe.cfg",
         "--training.batch_size=null",
         "--training.batch_tokens=1000000",
@@ -254,8 +257,25 @@ def test_a_lack_of_memory_names_the_setting_to_change(recipe, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["build_trunk", "TaskTrainer"])
+def test_a_lack_of_memory_before_the_first_step_names_what_to_make_smaller(
+    recipe, base, tmp_path, name
+):
+    from transformers import AutoModel, BertConfig
+
+    large = shutil.copytree(base, tmp_path / "large")
+    config = BertConfig.from_pretrained(base)
+    config.vocab_size = 2_000_000  # 256 MB
+    AutoModel.from_config(config).save_pretrained(large)
+    recipe("sentiment")
+    settings = [f"--paths.base={large}", "--tasks.sentiment.train.file.passes=3e7"]
+    said = starved("RLIMIT_AS", 64 << 20, name, tmp_path / "recipe.cfg", *settings)
+    assert f"the data and the base {large}; take a smaller base in paths.base" in said
+
+
+@pytest.mark.slow
 def test_a_lack_of_room_on_disk_is_told(recipe, tmp_path):
     settings = recipe("sentiment")
-    said = starved("file", tmp_path / "recipe.cfg")
+    said = starved("RLIMIT_FSIZE", 20_000, "fit", tmp_path / "recipe.cfg")
     assert f"{settings.output} cannot be written (" in said
     assert "make room and run the same command again" in said
