@@ -4,7 +4,7 @@ They read the windows that training scores. Masks follow from the number of a wi
 the texts, so the same file gives the same figures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,15 @@ from bertpipe.evaluation.gold import as_gold
 from bertpipe.evaluation.scores import Scores
 from bertpipe.training import neighbours
 from bertpipe.training.base import load_tokenizer
-from bertpipe.training.features import Feature
+from bertpipe.training.decoding import decode_masks, text_probabilities
 from bertpipe.training.masking import predict_hidden
-from bertpipe.training.scoring import predict, score_masks, text_probabilities
+from bertpipe.training.scoring import Predict, pieces, predict, score_masks
 from bertpipe.training.settings import TaskSettings
 from bertpipe.training.tasks import Dev, Task, load_dev, open_model
 
 KINDS = ("masked_language_model", "next_sentence")
 MAX_LENGTH = 256  # of a window, as in a recipe that says nothing
-N_WINDOWS = 1024  # between two reports of progress
 Progress = Callable[[int, int], None]
-Predict = Callable[[list[Feature]], list[Any]]
 
 
 def score_language(
@@ -62,10 +60,10 @@ def score_language(
         budget=default_batch_tokens(encoder.device, encoder.precision),
         bf16=encoder.precision == "bf16",
     )
-    found = predict_all(find, dev, progress)
+    found = predictions(find, dev, progress)
     if task.is_masked:
-        return Scores(len(dev.records), score_masks(dev, found, {}), rows={}), encoder
-    return score_pairs(dev, found, n_mistakes=n_mistakes), encoder
+        return Scores(len(dev.records), hidden_figures(found), rows={}), encoder
+    return score_pairs(found, n_mistakes=n_mistakes), encoder
 
 
 def open_head(folder: Path, task: Task) -> Any:
@@ -93,24 +91,32 @@ def settled(encoder: EncoderSettings, limit: int, folder: Path) -> EncoderSettin
     return replace(encoder, device=device, precision=precision, max_length=max_length)
 
 
-def predict_all(find: Predict, dev: Dev, progress: Progress | None) -> list[Any]:
-    """Return what is found in all windows, piece by piece."""
-    found: list[Any] = []
-    for first in range(0, len(dev.features), N_WINDOWS):
-        piece = dev.features[first : first + N_WINDOWS]
-        found += find(piece)
+def predictions(
+    find: Predict, dev: Dev, progress: Progress | None
+) -> Iterator[tuple[Dev, list[Any]]]:
+    """Yield pieces of the records with the scores of their windows."""
+    n_done = 0
+    for piece in pieces(dev):
+        yield piece, find(piece.features)
+        n_done += len(piece.records)
         if progress:
-            progress(piece[-1].record + 1, len(dev.records))
-    return found
+            progress(n_done, len(dev.records))
 
 
-def score_pairs(dev: Dev, found: list[Any], *, n_mistakes: int) -> Scores:
+def hidden_figures(found: Iterable[tuple[Dev, list[Any]]]) -> dict[str, float]:
+    """Return the figures of hidden tokens."""
+    sums = [each for piece, scores in found for each in decode_masks(piece, scores)]
+    return score_masks([], sums)
+
+
+def score_pairs(found: Iterable[tuple[Dev, list[Any]]], *, n_mistakes: int) -> Scores:
     """Score next sentences as any classes."""
     scorer = ClassScorer(neighbours.LABELS, n_mistakes=n_mistakes)
-    classes = [
-        {"label": neighbours.LABELS[row.argmax()], "score": float(row.max())}
-        for row in text_probabilities(dev, found)
-    ]
-    gold: Any = [as_gold(record, {}) for record in dev.records]
-    scorer.add(gold, classes)
+    for piece, scores in found:
+        classes = [
+            {"label": neighbours.LABELS[row.argmax()], "score": float(row.max())}
+            for row in text_probabilities(piece, scores)
+        ]
+        gold: Any = [as_gold(record, {}) for record in piece.records]
+        scorer.add(gold, classes)
     return scorer.scores()

@@ -83,7 +83,6 @@ def predict_hidden(
 ) -> list[Any]:
     """Return the loss of each hidden token and whether it was found, batch by batch [hidden, 2]."""
     import torch
-    from torch.nn.functional import cross_entropy
 
     training, found = model.training, []
     model.eval()
@@ -95,9 +94,18 @@ def predict_hidden(
             tensors = {name: tensor.to(model.device) for name, tensor in tensors.items()}
             gold = tensors["labels"][tensors["labels"] != IGNORED]
             logits = hidden_output(model, **tensors).logits[0].float()
-            losses = cross_entropy(logits, gold, reduction="none")
-            found.append(
-                torch.stack([losses, (logits.argmax(-1) == gold).float()], 1).cpu().numpy()
-            )
+            found.append(judge(logits, gold).cpu().numpy())
     model.train(training)
     return found
+
+
+def judge(logits: "torch.Tensor", gold: "torch.Tensor") -> "torch.Tensor":
+    """Return the loss of each hidden token and whether it was found [hidden, 2].
+
+    logits: [hidden, vocabulary]. gold: token ids [hidden].
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    losses = cross_entropy(logits, gold, reduction="none")
+    return torch.stack([losses, (logits.argmax(-1) == gold).float()], 1)

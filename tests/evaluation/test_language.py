@@ -51,7 +51,7 @@ def test_hidden_tokens_of_any_texts_are_scored_the_same_way_each_time(evaluate, 
 
 def test_the_pieces_of_the_windows_do_not_change_the_figures(evaluate, masked, texts, monkeypatch):
     whole = evaluate(masked, texts, *WINDOWS)["scores"]["figures"]
-    monkeypatch.setattr("bertpipe.evaluation.language.N_WINDOWS", 1)
+    monkeypatch.setattr("bertpipe.training.scoring.N_WINDOWS", 1)
     again = evaluate(masked, texts, *WINDOWS)["scores"]["figures"]
     assert again == pytest.approx(whole, rel=1e-5)
 
