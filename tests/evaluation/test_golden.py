@@ -1,6 +1,7 @@
 """Scores of stored predictions equal those that other programs computed, to four digits.
 
-Each file in golden/ says by what its expected values were computed.
+Each file in golden/ says by what its expected values were computed; masks.json and pairs.json were
+written by golden/language.py.
 """
 
 import json
@@ -8,11 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bertpipe.evaluation.answers import WITH, WITHOUT, AnswerScorer
 from bertpipe.evaluation.classes import ClassScorer, MultiLabelScorer
 from bertpipe.evaluation.entities import EntityScorer
 from bertpipe.evaluation.gold import Asked, Classed, marked_words
+from bertpipe.evaluation.language import hidden_figures, score_pairs
+from bertpipe.training.features import Feature
+from bertpipe.training.masking import judge
+from bertpipe.training.scoring import pieces
+from bertpipe.training.sources import Labelled
+from bertpipe.training.tasks import Dev
 
 DIGITS = 5e-5
 
@@ -137,3 +145,36 @@ def test_the_best_threshold_of_several_labels_is_the_one_that_counting_finds():
     found = multi_label_scores(0.5).threshold
     assert (found.best, found.value) == near(tuple(best.values()))
     assert multi_label_scores(found.best).figures["micro_f1"] == near(found.value)
+
+
+def test_hidden_tokens_score_as_scikit_learn_scores_them():
+    stored = golden("masks")
+    gold = torch.tensor([token["gold"] for token in stored["tokens"]])
+    logits = torch.tensor([token["logits"] for token in stored["tokens"]])
+    batches = [judge(*batch).numpy() for batch in zip(logits.split(9), gold.split(9), strict=True)]
+    whole = Dev([], [])
+    found = hidden_figures([(whole, batches[:2]), (whole, batches[2:])])
+    assert found == pytest.approx(stored["expected"], rel=DIGITS)
+
+
+def test_pairs_of_sentences_score_as_scikit_learn_scores_them(monkeypatch):
+    monkeypatch.setattr("bertpipe.training.scoring.N_WINDOWS", 50)
+    stored = golden("pairs")
+    records, expected = stored["records"], stored["expected"]
+    windows = [(i, window) for i, record in enumerate(records) for window in record["windows"]]
+    dev = Dev(
+        [Labelled("one", (record["label"],), "other") for record in records],
+        [Feature([1], [0], None, record) for record, _ in windows],
+    )
+    logits = iter([np.array(window, np.float32) for _, window in windows])
+    found = [(piece, [next(logits) for _ in piece.features]) for piece in pieces(dev)]
+    assert len(found) > 2
+    scores = score_pairs(found, n_mistakes=0)
+    assert scores.figures["accuracy"] == near(expected["accuracy"])
+    assert scores.figures["macro_f1"] == near(expected["macro_f1"])
+    assert scores.confusion is not None
+    assert scores.confusion.counts == expected["confusion"]
+    assert scores.calibration is not None
+    assert scores.calibration.error == near(expected["ece"])
+    for label, figures in expected["by_label"].items():
+        assert pick(scores.rows[label], figures) == near(figures)
