@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from bertpipe.encoder.attention import _attend_equal
+from bertpipe.encoder.packed import activation, norm_of_sum
 from bertpipe.encoder.product import Product
 
 N_TOKENS, WIDTH, N_HEADS = 1536, 384, 12
@@ -22,7 +23,7 @@ def run(repeats: int) -> list[str]:
     """Return lines: the part, milliseconds as bertpipe does it and as torch does by itself."""
     torch.set_num_threads(1)
     with torch.inference_mode():
-        return [*_products(repeats), *_attention(repeats), _memory()]
+        return [*_products(repeats), *_attention(repeats), *_pointwise(repeats), _memory()]
 
 
 def _products(repeats: int) -> Iterator[str]:
@@ -43,6 +44,19 @@ def _attention(repeats: int) -> Iterator[str]:
         fused = partial(functional.scaled_dot_product_attention, query, key, value)
         ours = partial(_attend_equal, query, key, value)
         yield _line(f"attention of windows of {length}, bf16", repeats, ours, fused)
+
+
+def _pointwise(repeats: int) -> Iterator[str]:
+    """Measure what `run.compile` would change: here the compiled kernel is the other way."""
+    norm = torch.nn.LayerNorm(WIDTH)
+    for dtype in (torch.float32, torch.bfloat16):
+        residual, change = torch.randn(N_TOKENS, WIDTH), torch.randn(N_TOKENS, WIDTH).to(dtype)
+        inner = torch.randn(N_TOKENS, 4 * WIDTH).to(dtype)
+        arguments = (residual, change, norm.weight, norm.bias, norm.eps)
+        plain, compiled = (partial(norm_of_sum(compiled=c), *arguments) for c in (False, True))
+        yield _line(f"norm of a sum, {_name(dtype)}, compiled", repeats, plain, compiled)
+        plain, compiled = (partial(activation("gelu", compiled=c), inner) for c in (False, True))
+        yield _line(f"activation, {_name(dtype)}, compiled", repeats, plain, compiled)
 
 
 def _name(dtype: torch.dtype) -> str:

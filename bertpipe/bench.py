@@ -12,8 +12,15 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from bertpipe.config import RunConfig
-from bertpipe.encoder.device import default_batch_tokens, list_devices, n_cpus, precisions_of
+from bertpipe.encoder.device import (
+    OPENVINO,
+    default_batch_tokens,
+    list_devices,
+    n_cpus,
+    precisions_of,
+)
 from bertpipe.engine import run
+from bertpipe.errors import ConfigError
 from bertpipe.report import Report
 
 BUDGETS = (0.5, 2.0)  # times the default of the device
@@ -26,10 +33,12 @@ class Setting:
     precision: str
     batch_tokens: int
     workers: int | None
+    compile: bool = False
 
     def words(self) -> list[str]:
         """Return the setting as options of `bertpipe run`."""
         words = ["--precision", self.precision, "--run.batch_tokens", str(self.batch_tokens)]
+        words += ["--run.compile", "true"] * self.compile
         return words if self.workers is None else [*words, "--workers", str(self.workers)]
 
 
@@ -54,8 +63,8 @@ def bench(
 ) -> list[Trial]:
     """Run the first documents of a corpus with several settings; the fastest comes first.
 
-    Precisions are compared first, then batches, then numbers of workers, each with the best of what
-    came before. `tell` hears of each trial as it ends.
+    Precisions are compared first, then batches, compiling, and numbers of workers, each with the
+    best of what came before. `tell` hears of each trial as it ends.
 
     Raises:
         UsageError: As `bertpipe.engine.run` raises it.
@@ -84,8 +93,13 @@ def _searches(config: RunConfig) -> Iterator[Search]:
     yield lambda best: [
         replace(best, batch_tokens=int(factor * best.batch_tokens)) for factor in BUDGETS if best
     ]
+    yield lambda best: [replace(best, compile=True)] if best and _takes_compile(best) else []
     if device == "cpu":
         yield lambda best: [replace(best, workers=n) for n in _other_numbers(workers) if best]
+
+
+def _takes_compile(best: Setting) -> bool:
+    return best.precision not in OPENVINO  # which compiles by itself
 
 
 def _other_numbers(workers: int | None) -> list[int]:
@@ -117,13 +131,21 @@ class _Runner:
         return fastest.setting if fastest else None
 
     def try_out(self, setting: Setting) -> None:
-        """Run with a setting and keep what it gave."""
+        """Run with a setting and keep what it gave; compiling may be impossible here."""
         encoder = replace(
-            self.config.encoder, precision=setting.precision, batch_tokens=setting.batch_tokens
+            self.config.encoder,
+            precision=setting.precision,
+            batch_tokens=setting.batch_tokens,
+            compile=setting.compile,
         )
         config = replace(self.config, encoder=encoder, workers=setting.workers)
         output = self.folder / "output"
-        report = run(self.corpus, config=config, output=output, limit=self.n_documents)
+        try:
+            report = run(self.corpus, config=config, output=output, limit=self.n_documents)
+        except ConfigError:
+            if setting.compile:
+                return
+            raise
         trial = self._trial(setting, report, _values(output, [c.name for c in config.components]))
         shutil.rmtree(output)
         self.trials.append(trial)

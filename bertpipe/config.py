@@ -59,6 +59,7 @@ class EncoderSettings:
     stride: int = 64
     truncation: str = "window"
     offline: bool = False
+    compile: bool = False
     upstream: str | None = None
 
     def __post_init__(self) -> None:
@@ -273,7 +274,7 @@ def _to_run_config(tree: Tree) -> RunConfig:
             run[name] = to_seconds(run[name], f"[run] {name}")
     hints = {**get_type_hints(RunConfig), **get_type_hints(EncoderSettings)}
     check_types(run, hints, "[run]")
-    encoder = {name: run.pop(name) for name in ("offline", *ENCODER_OVERRIDES)}
+    encoder = {name: run.pop(name) for name in ("offline", "compile", *ENCODER_OVERRIDES)}
     if run["keep"] is not None:
         run["keep"] = tuple(run["keep"])
     return RunConfig(

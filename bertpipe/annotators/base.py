@@ -85,6 +85,7 @@ class BertAnnotator:
             states=self.states,
             device=device,
             precision=resolve_precision(self.encoder.precision, device),
+            compiled=self.encoder.compile,
         )
 
     @cached_property

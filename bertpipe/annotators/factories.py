@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from bertpipe.annotators.ner import BertNer
     from bertpipe.annotators.qa import BertQa
 
-# What a run decides about the hub is, in spaCy, the environment's to say.
+# What a run decides about the hub is, in spaCy, the environment's to say; compiling is for runs.
 ENCODER = {
     name: value
     for name, value in asdict(EncoderSettings()).items()
-    if name not in ("offline", "upstream")
+    if name not in ("offline", "compile", "upstream")
 }
 
 

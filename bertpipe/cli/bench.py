@@ -21,7 +21,9 @@ from bertpipe.cli.text import rate, table
 if TYPE_CHECKING:
     from bertpipe.bench import Trial
 
-HEAD = ("precision", "batch_tokens", "workers", "speed", "", "device idle", "as in fp32")
+HEAD = ("precision", "batch_tokens", "workers", "compile", "speed", "", "device idle", "as in fp32")
+# Options that the words of a setting give anew.
+SET_BY_TRIAL = ("precision", "workers", "run.batch_tokens", "run.compile")
 
 
 @click.command("bench", epilog="Example: bertpipe bench reviews.jsonl --components ner")
@@ -52,9 +54,9 @@ def bench_command(
 ) -> None:
     """Measure a corpus with several settings and print the fastest.
 
-    Tries each precision that the device has, larger and smaller batches, and fewer workers.
-    Start-up is not counted. The last column is the share of documents that are annotated as in
-    fp32, scores apart.
+    Tries each precision that the device has, larger and smaller batches, torch.compile where there
+    is a compiler, and fewer workers. Start-up, compiling included, is not counted. The last column
+    is the share of documents that are annotated as in fp32, scores apart.
     """
     config = read_config(components, config_path, context.obj, settings)
     from bertpipe.bench import bench
@@ -78,7 +80,7 @@ def bench_command(
 def _words(options: Mapping[str, Any]) -> Iterator[str]:
     """Yield options as words of a command; what the best setting says itself is left out."""
     for name, value in options.items():
-        if value is not None and name not in ("precision", "workers", "run.batch_tokens"):
+        if value is not None and name not in SET_BY_TRIAL:
             yield f"--{name}"
             yield from [] if value is True else [str(value)]
 
@@ -89,6 +91,7 @@ def _row(trial: Trial) -> tuple[str, ...]:
         setting.precision,
         f"{setting.batch_tokens:,}",
         str(setting.workers or "one a device"),
+        "yes" if setting.compile else "no",
         rate(trial.documents_per_second, "docs"),
         rate(trial.tokens_per_second, "tokens"),
         f"{trial.device_idle:.1%}",

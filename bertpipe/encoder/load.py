@@ -49,11 +49,20 @@ class LoadedModel:
     mask_token: str | None
 
 
-def load(path: Path, *, auto_class: str, states: str, device: str, precision: str) -> LoadedModel:
+def load(
+    path: Path,
+    *,
+    auto_class: str,
+    states: str,
+    device: str,
+    precision: str,
+    compiled: bool = False,
+) -> LoadedModel:
     """Load a model folder and check on a probe that encoder and head together equal the model.
 
     auto_class: the name of the class of transformers, such as AutoModelForTokenClassification;
     AutoModel is a bare encoder. states: which hidden states the head reads, one of `STATES`.
+    compiled: with kernels of torch.compile, which are made here.
     """
     model = open_model(path, auto_class)
     tokenizer = open_tokenizer(path)
@@ -67,6 +76,8 @@ def load(path: Path, *, auto_class: str, states: str, device: str, precision: st
     expected = _whole_model(model, probe, states)
     head = nn.Identity() if base is model else HeadModule(model, first_token=states == "first")
     encoder = _encoder(base, head, probe, expected, states, device, precision)
+    if compiled:
+        encoder = _compiled(base, encoder, states, precision, probe)
     if precision in OPENVINO:
         encoder = _with_openvino(base, encoder, states, precision, backend, template)
     return LoadedModel(
@@ -105,6 +116,34 @@ def _encoder(
         f"A model of type {kind!r} cannot be split into an encoder and a head that reads its "
         "hidden states; use a fine-tuned BERT, RoBERTa, ELECTRA, DistilBERT, ALBERT or their kin."
     )
+
+
+def _compiled(base: Any, encoder: Encoder, states: str, precision: str, probe: Batch) -> Encoder:
+    """Return a packed encoder again, with compiled kernels; a first batch has gone through them."""
+    if encoder.kind != "packed" or precision in OPENVINO:
+        raise ConfigError(
+            f"compile is not for a model of type {base.config.model_type!r} in precision "
+            f"{precision}, only for BERT, RoBERTa, ELECTRA, DistilBERT and their kin without "
+            "OpenVINO; leave it out."
+        )
+    made = packed_encoder(
+        base,
+        device=encoder.device,
+        precision=encoder.precision,
+        first_token=states in ("first", "pooler"),
+        compiled=True,
+    )
+    assert made is not None
+    made = _pooled(made, base, states)
+    try:
+        with torch.inference_mode():
+            SharedRun([made])(to_device(probe, made.device))
+    except Exception as error:  # what a missing or broken compiler raises is not one kind
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(
+            f"torch.compile fails here ({reason}); install a C++ compiler or leave compile out."
+        ) from error
+    return made
 
 
 def _with_openvino(

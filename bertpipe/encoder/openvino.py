@@ -29,7 +29,7 @@ from bertpipe.batching.windows import Items, cut
 from bertpipe.encoder.base import Encoder, Inputs, Stage, digest
 from bertpipe.encoder.device import OPENVINO
 from bertpipe.encoder.hf import mask_of, padded
-from bertpipe.encoder.packed import Parts, embeddings_of, parts_of
+from bertpipe.encoder.packed import Parts, activation, embeddings_of, parts_of
 
 GRAPH = "encoder.xml"
 # OpenVINO gets ready for each shape that it meets, which takes longer than some columns of padding.
@@ -114,7 +114,7 @@ def _layer(part: Parts, hidden: Tensor, bias: Tensor, *, only_first: bool) -> Te
     )
     mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
     rows = part.attention_norm(rows + part.attention_out(mixed.transpose(1, 2).flatten(2)))
-    return part.norm(rows + part.down(part.activation(part.up(rows))))
+    return part.norm(rows + part.down(activation(part.activation, compiled=False)(part.up(rows))))
 
 
 def _traced(module: nn.Module) -> Any:

@@ -7,10 +7,12 @@ layer for first tokens alone where nothing else is read.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from bertpipe.encoder.attention import attend, attend_first
@@ -99,9 +101,9 @@ class Parts:
         for name, place in vars(names).items():
             setattr(self, name, source.get_submodule(place))
         self.n_heads: int = config.num_attention_heads
-        self.activation: Callable[[Tensor], Tensor] = ACT2FN[_activation_name(config)]
+        self.activation = _activation_name(config)
         eps = (self.attention_norm.eps, self.norm.eps)
-        self.digest = digest(source, ("layer", self.n_heads, _activation_name(config), eps))
+        self.digest = digest(source, ("layer", self.n_heads, self.activation, eps))
 
 
 class Layer:
@@ -110,11 +112,11 @@ class Layer:
     Matrix products run in `dtype`; residual sums and norms stay in fp32.
     """
 
-    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str, *, compiled: bool) -> None:
         self.n_heads = parts.n_heads
         self.dtype = dtype
         self.qkv = Product([parts.query, parts.key, parts.value], dtype, device)
-        self.rest = _FeedForward(parts, dtype, device)
+        self.rest = _FeedForward(parts, dtype, device, compiled=compiled)
 
     def __call__(self, hidden: Tensor, inputs: Inputs) -> Tensor:
         """Map hidden states (n_tokens, width) to the same shape."""
@@ -129,12 +131,12 @@ class FirstTokenLayer:
     Keys and values need every token; queries and all that follows need one a window.
     """
 
-    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str, *, compiled: bool) -> None:
         self.n_heads = parts.n_heads
         self.dtype = dtype
         self.query = Product([parts.query], dtype, device)
         self.key_value = Product([parts.key, parts.value], dtype, device)
-        self.rest = _FeedForward(parts, dtype, device)
+        self.rest = _FeedForward(parts, dtype, device, compiled=compiled)
 
     def __call__(self, hidden: Tensor, inputs: Inputs) -> Tensor:
         """Map hidden states (n_tokens, width) to (n_windows, width)."""
@@ -146,11 +148,16 @@ class FirstTokenLayer:
 
 
 class _FeedForward:
-    """What follows attention in a layer."""
+    """What follows attention in a layer.
 
-    def __init__(self, parts: Parts, dtype: torch.dtype, device: str) -> None:
+    compiled: torch.compile makes one kernel of each norm of a sum and of the activation. The
+    products and attention stay calls of a library, which it would not make faster.
+    """
+
+    def __init__(self, parts: Parts, dtype: torch.dtype, device: str, *, compiled: bool) -> None:
         self.dtype = dtype
-        self.activation = parts.activation
+        self.activation = activation(parts.activation, compiled=compiled)
+        self.norm_of_sum = norm_of_sum(compiled=compiled)
         self.attention_out = Product([parts.attention_out], dtype, device)
         self.up = Product([parts.up], dtype, device)
         self.down = Product([parts.down], dtype, device)
@@ -158,17 +165,39 @@ class _FeedForward:
         self.norm = parts.norm.to(device)
 
     def __call__(self, residual: Tensor, mixed: Tensor) -> Tensor:
-        hidden = self.attention_norm(residual + self.attention_out(mixed))
+        hidden = self._add(residual, self.attention_out(mixed), self.attention_norm)
         inner = self.activation(self.up(hidden.to(self.dtype)))
-        return self.norm(hidden + self.down(inner))
+        return self._add(hidden, self.down(inner), self.norm)
+
+    def _add(self, residual: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
+        return self.norm_of_sum(residual, change, norm.weight, norm.bias, norm.eps)
 
 
-def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool) -> Encoder | None:
+@cache
+def activation(name: str, *, compiled: bool) -> Callable[[Tensor], Tensor]:
+    """Return an activation of transformers by name, one object for all layers."""
+    found: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return torch.compile(found, dynamic=True) if compiled else found
+
+
+@cache
+def norm_of_sum(*, compiled: bool) -> Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]:
+    """Return what adds two tensors (n, width) and normalises: (a, b, weight, bias, eps)."""
+
+    def add(a: Tensor, b: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        return functional.layer_norm(a + b, weight.shape, weight, bias, eps)
+
+    return torch.compile(add, dynamic=True) if compiled else add
+
+
+def packed_encoder(
+    base: Any, *, device: str, precision: str, first_token: bool, compiled: bool = False
+) -> Encoder | None:
     """Build the packed encoder of a model, or return None where its architecture is another."""
     layers = parts_of(base)
     if layers is None:
         return None
-    suffix = f"{device}/{precision}"
+    suffix = f"{device}/{precision}{'/compiled' if compiled else ''}"
     embeddings = embeddings_of(base)
     key = digest(embeddings, ("embeddings", embeddings.first_position, embeddings.norm.eps))
     embeddings = embeddings.to(device).eval()
@@ -176,7 +205,7 @@ def packed_encoder(base: Any, *, device: str, precision: str, first_token: bool)
     for i, parts in enumerate(layers):
         only_first = first_token and i == len(layers) - 1
         kind = FirstTokenLayer if only_first else Layer
-        layer: Any = kind(parts, DTYPES[precision], device)
+        layer: Any = kind(parts, DTYPES[precision], device, compiled=compiled)
         key = f"{parts.digest}/{suffix}{'/first' if only_first else ''}"
         stages.append(Stage(key, layer, n_layers=1))
     return Encoder(tuple(stages), device, precision, "packed")

@@ -31,7 +31,7 @@ from bertpipe.training.trainer import (
     save_models,
     score_all,
 )
-from bertpipe.training.trunk import Trunk, freeze, n_parameters
+from bertpipe.training.trunk import Trunk, freeze, freeze_matching, n_parameters
 
 log = logging.getLogger(__name__)
 Report = Callable[[str], None]
@@ -142,6 +142,7 @@ def build_trunk(
     trunk = Trunk(models, masked=masked)
     for model, new in opened.values():
         freeze(model, settings.freeze_layers, new=new)
+        freeze_matching(model, settings.freeze_parameters)
     return trunk
 
 

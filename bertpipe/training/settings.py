@@ -94,6 +94,7 @@ class LoopSettings:
     dropout: float | None = None  # None keeps the base's
     attention_dropout: float | None = None
     freeze_layers: int | Literal["embeddings", "encoder"] | None = None
+    freeze_parameters: Sequence[str] = ()  # names of weights, with wildcards
     class_weights: Literal["balanced"] | Mapping[str, float] | None = None  # table: by label
     label_smoothing: float = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"

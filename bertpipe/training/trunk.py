@@ -1,6 +1,7 @@
 """One encoder under several heads, and how much of it learns."""
 
-from collections.abc import Collection, Mapping
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from torch import nn
@@ -92,6 +93,23 @@ def freeze(
         frozen += [encoder.pooler] if getattr(encoder, "pooler", None) is not None else []
     for module in frozen:
         module.requires_grad_(requires_grad=False)
+
+
+def freeze_matching(model: nn.Module, patterns: Sequence[str]) -> None:
+    """Stop the weights from learning whose names match one of `patterns`.
+
+    patterns: shell wildcards over the names of weights, such as `*.intermediate.dense.weight`.
+    """
+    named = dict(model.named_parameters())
+    for pattern in patterns:
+        names = fnmatch.filter(named, pattern)
+        if not names:
+            raise ConfigError(
+                f"training.freeze_parameters has {pattern!r}, which names no weight of the base; "
+                f"names are such as {next(iter(named))}."
+            )
+        for name in names:
+            named[name].requires_grad = False
 
 
 def n_parameters(model: nn.Module) -> tuple[int, int]:

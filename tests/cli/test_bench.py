@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_the_printed_line_runs_with_the_fastest_setting(call, corpus, model_pack
     options = ("--components", "ner", "--text-field", "body", "--device", "cpu")
     result = call("bench", corpus, *options, "--limit", "5", "--run.workers=0")
     assert result.exit_code == 0, result.stderr
+    tried = "--run.compile true" in result.stderr
+    assert tried is (shutil.which("g++") is not None)
     head, *rows, line = result.stdout.splitlines()
     assert head.split()[:3] == ["precision", "batch_tokens", "workers"]
     assert rows[0].split()[0] in PRECISIONS

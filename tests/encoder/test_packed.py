@@ -1,7 +1,8 @@
 """The packed encoder computes what the model of transformers computes, without padding."""
 
+import shutil
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def counted(encoder: Encoder, calls: list[str]) -> Encoder:
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_siblings_compute_their_common_layers_once_and_change_nothing(model):
     base, batch = model
-    how = {"device": "cpu", "precision": "fp32"}
+    how: Any = {"device": "cpu", "precision": "fp32"}
     calls: list[str] = []
     encoders = [
         counted(encoder, calls)
@@ -138,3 +139,34 @@ def test_siblings_compute_their_common_layers_once_and_change_nothing(model):
     assert len(calls) == len(set(calls)) == shared.n_stages == n_layers + 3
     for one, other in zip(apart, together, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("first_token", [False, True])
+@pytest.mark.parametrize("model", ["bert"], indirect=True)
+def test_compiled_kernels_give_the_same_states_and_are_made_once_for_all_lengths(
+    model, first_token
+):
+    base, batch = model
+    how = partial(packed_encoder, base, device="cpu", precision="fp32", first_token=first_token)
+    plain, compiled = how(compiled=False), how(compiled=True)
+    assert plain is not None
+    assert compiled is not None
+    assert compiled.stages[-1].key != plain.stages[-1].key
+    run(compiled, part_of(batch, 5))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for n_windows in (3, 4, len(batch.offsets) - 1):
+            part = part_of(batch, n_windows)
+            assert (run(compiled, part) - run(plain, part)).abs().max() < 2e-5
+
+
+def part_of(batch: Batch, n_windows: int) -> Batch:
+    """Return the first windows of a batch."""
+    n_tokens = batch.offsets[n_windows]
+    return replace(
+        batch,
+        ids=batch.ids[:n_tokens],
+        types=batch.types[:n_tokens],
+        positions=batch.positions[:n_tokens],
+        offsets=batch.offsets[: n_windows + 1],
+    )

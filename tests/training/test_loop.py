@@ -69,6 +69,22 @@ def test_frozen_layers_stay_as_they_are(recipe, base, frozen, changed):
     assert same == (frozen is not None)
 
 
+def test_weights_of_frozen_names_stay_as_they_are_and_the_others_learn(recipe, base):
+    settings = recipe("ner", **{"training.freeze_parameters": ["*embed*", "*.output.dense.weight"]})
+    train(settings)
+    before, after = weights(base), weights(settings.output)
+    kept = {key for key in before if f"bert.{key}" in after}
+    changed = {key for key in kept if not torch.equal(before[key], after[f"bert.{key}"])}
+    assert "encoder.layer.0.attention.self.query.weight" in changed
+    assert "encoder.layer.0.output.dense.bias" in changed
+    assert not any("embed" in key or key.endswith("output.dense.weight") for key in changed)
+
+
+def test_a_frozen_name_that_no_weight_has_is_refused(recipe):
+    with pytest.raises(ConfigError, match=r"has '\*\.atention\.\*', which names no weight"):
+        train(recipe("ner", **{"training.freeze_parameters": ["*.atention.*"]}))
+
+
 def test_windows_that_the_base_does_not_take_are_refused(recipe):
     long = recipe("sentiment", **{"tasks.sentiment.max_length": 100})
     rows = ["good " * 200 + "\t1", "bad\t0"]
