@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 OUTSIDE = "O"
-IOB2 = "IOB2"  # `tag_scheme` in the config of a model whose entities all begin with B-
+# `tag_scheme` in the config of a model: entities begin with I- and, right behind another of their
+# type, with B-; or all with B-.
+IOB1, IOB2 = "IOB1", "IOB2"
 _IOB = frozenset("BI")
-_SCHEMES = ((frozenset("BILU"), "L"), (frozenset("BIES"), "E"))
+ENDED = {"BILOU": (frozenset("BILU"), "L"), "IOBES": (frozenset("BIES"), "E")}
 LETTERS = frozenset("BILUES")
 _BEGINS = frozenset("BUS")
 _ENDS = frozenset("LEUS")
@@ -102,7 +104,7 @@ def find_prefixes(labels: Sequence[str]) -> frozenset[str]:
         if label != OUTSIDE:
             prefix, name = split(label, LETTERS)
             heads.setdefault(prefix, set()).add(name)
-    for scheme, last in _SCHEMES:
+    for scheme, last in ENDED.values():
         if heads.keys() <= scheme and last in heads and heads[last] == heads.get("B"):
             return scheme
     return _IOB

@@ -211,7 +211,8 @@ def read_gold(
     """Read a labelled file as what is scored."""
     data = {"data": source}
     task = TaskSettings(name="evaluate", kind=kind, train={}, dev=data, multi_label=is_multi)
-    return [as_gold(record, rename) for record in read_records(task, source)]
+    # An I- begins an entity behind another type, whatever the scheme, as the CoNLL scorer reads it.
+    return [as_gold(r, rename) for r in read_records(task, replace(source, to_iob2=True))]
 
 
 def check_labels(records: Iterable[Gold], labels: Sequence[str], path: Path, whose: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from bertpipe.annotators.tags import GOES_ON, OUTSIDE, split
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -56,15 +58,30 @@ class Question:
 
 
 def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sentence]:
-    """Join consecutive sentences of a document into stretches of at most `max_words` words."""
+    """Join consecutive sentences of a document into stretches of at most `max_words` words.
+
+    Where two entities would become one, as in IOB1, a new stretch begins.
+    """
     joined: list[Sentence] = []
     for sentence in sentences:
         last = joined[-1] if joined else None
         fits = last is not None and len(last.words) + len(sentence.words) <= max_words
-        if last is not None and fits and last.document == sentence.document:
+        if (
+            last is not None
+            and fits
+            and last.document == sentence.document
+            and not (runs_on(last.tags[-1], sentence.tags[0]))
+        ):
             joined[-1] = Sentence(
                 last.words + sentence.words, last.tags + sentence.tags, last.document, last.place
             )
         else:
             joined.append(sentence)
     return joined
+
+
+def runs_on(before: str, after: str) -> bool:
+    """Tell whether two tags, one behind the other, are of one entity."""
+    prefix, kind = split(after)
+    is_of_entity = after != OUTSIDE and (not prefix or prefix in GOES_ON)
+    return is_of_entity and split(before)[1] == kind

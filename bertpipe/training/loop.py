@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from bertpipe.annotators.tags import IOB1
 from bertpipe.encoder.opening import window_limit
 from bertpipe.errors import ConfigError
 from bertpipe.training import checkpoints
@@ -115,6 +116,12 @@ def make_trainer(
     tasks = {
         name: load_task(task, tokenizer, seed=loop.seed) for name, task in settings.tasks.items()
     }
+    for name, task in tasks.items():
+        if task.tag_scheme == IOB1:
+            report(
+                f"{name} has tags of IOB1, in which I- begins entities: a run will label words one "
+                "by one. With to_iob2 = true in the sections of the files it labels whole texts."
+            )
     trunk = build_trunk(tasks, bases, loop)
     check_windows(tasks, trunk, tokenizer)
     n_learning, n_all = n_parameters(trunk)

@@ -1,16 +1,33 @@
 """Check that tags keep to one scheme: IOB1, IOB2, BILOU, IOBES, or plain labels."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from bertpipe.annotators.tags import OPEN, OUTSIDE, find_prefixes, has_ends, may_follow, split
+from bertpipe.annotators.tags import (
+    ENDED,
+    GOES_ON,
+    IOB1,
+    IOB2,
+    OPEN,
+    OUTSIDE,
+    find_prefixes,
+    has_ends,
+    may_follow,
+    split,
+)
 from bertpipe.errors import CorpusError
+from bertpipe.training.examples import Sentence
 
 Place = tuple[str, int]  # of a sentence: its file and the line of its first word
 
 
-def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) -> None:
-    """Raise CorpusError for the first tag that does not fit the scheme of the others."""
+def check_scheme(
+    sentences: Sequence[Sequence[str]], places: Sequence[Place], *, may_mix: bool = False
+) -> None:
+    """Raise CorpusError for the first tag that does not fit the scheme of the others.
+
+    may_mix: whether some entities may begin with B- and others with I-.
+    """
     labels = sorted({tag for tags in sentences for tag in tags})
     scheme = find_prefixes(labels)
     if not any(split(label)[0] in scheme for label in labels):
@@ -30,18 +47,76 @@ def check_scheme(sentences: Sequence[Sequence[str]], places: Sequence[Place]) ->
                 raise CorpusError(f"{where} does not go on {before!r} before it; correct it.")
             if must_end and split(tag)[0] in OPEN and not follows(tag, after):
                 raise CorpusError(f"{where} is not ended by {after!r} behind it; correct it.")
+    if not (must_end or may_mix):
+        check_beginnings(sentences, places)
 
 
-def is_iob2(sentences: Iterable[Sequence[str]]) -> bool:
-    """Tell whether every entity begins with B-, so that I- only goes on."""
-    has_begun = False
-    for tags in sentences:
-        for before, tag in pairwise([OUTSIDE, *tags]):
-            prefix = split(tag)[0]
-            if prefix == "I" and not may_follow(split(before), split(tag)):
-                return False
-            has_begun = has_begun or prefix == "B"
-    return has_begun
+def check_beginnings(sentences: Sequence[Sequence[str]], places: Sequence[Place]) -> None:
+    """Raise CorpusError if some entities begin as in IOB1 and others as in IOB2."""
+    found: dict[str, list[str]] = {"B-": [], "I-": []}
+    for tags, (path, first_line) in zip(sentences, places, strict=True):
+        for position, _ in beginnings(tags):
+            tag = tags[position]
+            found[tag[:2]].append(f"{path} line {first_line + position}: the tag {tag!r}")
+    (rare, where), (usual, others) = sorted(found.items(), key=lambda item: len(item[1]))
+    if where:
+        raise CorpusError(
+            f"{where[0]} begins an entity, as {rare} does {times(len(where))} and {usual} "
+            f"{times(len(others))}; correct it, or set to_iob2 = true in the section of the file, "
+            "by which every entity begins with B-."
+        )
+
+
+def beginnings(tags: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield place and scheme of the tags that begin an entity as only one of IOB1 and IOB2 does.
+
+    A B- behind an entity of its own type is a beginning in both.
+    """
+    for position, (before, tag) in enumerate(pairwise([OUTSIDE, *tags])):
+        prefix, kind = split(tag)
+        is_behind = split(before)[0] in OPEN and split(before)[1] == kind
+        if prefix in OPEN and not is_behind:
+            yield position, IOB2 if prefix == "B" else IOB1
+
+
+def scheme_of(sentences: Sequence[Sentence]) -> tuple[str, str] | None:
+    """Return the scheme of a file, and a place that shows it; None where nothing does."""
+    labels = {tag for sentence in sentences for tag in sentence.tags}
+    prefixes = find_prefixes(sorted(labels))
+    for name, (letters, _) in ENDED.items():
+        if prefixes == letters:
+            return name, sentences[0].place
+    found = ((scheme, s.place) for s in sentences for _, scheme in beginnings(s.tags))
+    return next(found, None)
+
+
+def common_scheme(files: Iterable[Sequence[Sentence]]) -> str | None:
+    """Return the scheme that all files have; None for plain labels.
+
+    Raises:
+        CorpusError: Two files have different ones.
+    """
+    found = dict(filter(None, map(scheme_of, files)))
+    if len(found) > 1:
+        (one, place), (other, other_place), *_ = found.items()
+        raise CorpusError(
+            f"{other_place} has tags of {other}, and {place} of {one}; set to_iob2 = true in the "
+            "section of each file, by which every entity begins with B-."
+        )
+    return next(iter(found), None)
+
+
+def as_iob2(sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return tags whose entities all begin with B-, found as the CoNLL scorer finds them."""
+    prefixes = find_prefixes(sorted({tag for tags in sentences for tag in tags}))
+    return [list(_as_iob2(tags, prefixes)) for tags in sentences]
+
+
+def _as_iob2(tags: Sequence[str], prefixes: frozenset[str]) -> Iterator[str]:
+    for before, tag in pairwise([OUTSIDE, *tags]):
+        prefix, kind = split(tag, prefixes)
+        goes_on = prefix in GOES_ON and may_follow(split(before, prefixes), (prefix, kind))
+        yield f"{'I' if goes_on else 'B'}-{kind}" if prefix else tag
 
 
 def follows(before: str, tag: str) -> bool:
@@ -62,3 +137,8 @@ def goes_on(tag: str, labels: Collection[str]) -> str | None:
 def names(scheme: frozenset[str]) -> str:
     """Return the prefixes as a message names them."""
     return ", ".join(f"{prefix}-" for prefix in sorted(scheme))
+
+
+def times(n: int) -> str:
+    """Return how often, in words."""
+    return "once" if n == 1 else f"{n:,} times"

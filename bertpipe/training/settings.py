@@ -59,6 +59,7 @@ class Source:
     spans_field: str = "spans"  # entities: spans of characters of the text
     spans_key: str | None = None  # .spacy: read doc.spans[spans_key] instead of doc.ents
     lines: bool = False  # text files: each line is a text
+    to_iob2: bool = False  # CoNLL: every entity is made to begin with B-, found as conlleval does
     join_words: int | None = None  # CoNLL, next_sentence: join sentences up to so many words
     unanswerable: float = 0.0  # QA: pairs without an answer to add, per answerable question
 

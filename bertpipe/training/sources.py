@@ -1,6 +1,7 @@
 """Read labelled files: CoNLL columns, tables of texts and classes, SQuAD JSON, Docs, plain text."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from bertpipe.corpus import open_corpus
 from bertpipe.errors import CorpusError
 from bertpipe.training.examples import Labelled, Question, Sentence, join_sentences
 from bertpipe.training.rows import Row, data_files, read_lines, read_rows
-from bertpipe.training.schemes import check_scheme
+from bertpipe.training.schemes import as_iob2, check_scheme
 from bertpipe.training.select import fraction, select
 from bertpipe.training.settings import Source
 from bertpipe.training.spacy_files import is_spacy, read_labelled_docs, read_tagged_docs
@@ -58,7 +59,10 @@ def read_conll(source: Source) -> list[Sentence]:
             words, tags = [columns[0] for columns in block], [columns[-1] for columns in block]
             sentences.append(Sentence(words, tags, document, f"{path} line {first_line}"))
             places.append((str(path), first_line))
-    check_scheme([sentence.tags for sentence in sentences], places)
+    found = [sentence.tags for sentence in sentences]
+    check_scheme(found, places, may_mix=source.to_iob2)
+    if source.to_iob2:
+        sentences = [replace(s, tags=new) for s, new in zip(sentences, as_iob2(found), strict=True)]
     return select(sentences, source, key=_words)
 
 

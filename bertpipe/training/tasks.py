@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertpipe.annotators.tags import IOB2, has_ends
 from bertpipe.encoder.quiet import quiet
 from bertpipe.errors import CorpusError, ModelError
 from bertpipe.training import neighbours
 from bertpipe.training.batches import Portion
 from bertpipe.training.features import Encoder, Feature, one_window_each
 from bertpipe.training.masking import Masker
-from bertpipe.training.schemes import is_iob2
+from bertpipe.training.schemes import common_scheme
 from bertpipe.training.settings import Source, TaskSettings
 from bertpipe.training.sources import (
     Labelled,
@@ -51,7 +50,8 @@ class Task:
     """One head's labels (sorted; none for QA and masks) and data.
 
     n_records: training records by data file.
-    tag_scheme: IOB2 where every entity of the training files begins with B-.
+    tag_scheme: how the tags of the files mark entities: IOB1, IOB2, BILOU or IOBES; None for plain
+    labels and other tasks.
     """
 
     settings: TaskSettings
@@ -75,6 +75,10 @@ class Task:
 def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, seed: int) -> Task:
     """Read a task's files, find its labels and cut its windows."""
     records = {name: read_records(settings, source) for name, source in settings.train.items()}
+    dev_records = read_dev(settings)
+    scheme = None
+    if settings.kind == "token_classification":
+        scheme = common_scheme([*records.values(), *dev_records.values()])
     labels = find_labels(settings, [record for part in records.values() for record in part])
     cut = Cutter(settings, tokenizer, labels)
     train = [
@@ -84,9 +88,7 @@ def load_task(settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", *, s
         for name, part in records.items()
     ]
     counts = {name: len(part) for name, part in records.items()}
-    tags = [r.tags for part in records.values() for r in part if isinstance(r, Sentence)]
-    scheme = IOB2 if is_iob2(tags) and not has_ends(labels) else None
-    dev = cut.dev()
+    dev = cut.dev(dev_records)
     if settings.kind == "question_answering":
         _check_answers(settings, dev)
     return Task(settings, labels, train, dev, counts, scheme)
@@ -105,7 +107,13 @@ def load_dev(
     settings: TaskSettings, tokenizer: "PreTrainedTokenizerBase", labels: tuple[str, ...]
 ) -> Task:
     """Read only a task's dev files, for a model that has these labels."""
-    return Task(settings, labels, [], Cutter(settings, tokenizer, labels).dev(), {})
+    dev = Cutter(settings, tokenizer, labels).dev(read_dev(settings))
+    return Task(settings, labels, [], dev, {})
+
+
+def read_dev(settings: TaskSettings) -> dict[str, list[Any]]:
+    """Read the records of the dev files."""
+    return {name: read_records(settings, source) for name, source in settings.dev.items()}
 
 
 @dataclass(frozen=True)
@@ -136,13 +144,12 @@ class Cutter:
             return one_window_each(features, records, seed=seed)
         return features
 
-    def dev(self) -> dict[str, Dev]:
-        """Read and cut the dev files."""
+    def dev(self, files: Mapping[str, list[Any]]) -> dict[str, Dev]:
+        """Cut the records of the dev files."""
         found = {}
-        for name, source in self.settings.dev.items():
-            records = read_records(self.settings, source)
+        for name, records in files.items():
             self._check_labels(records)
-            features = self.windows(source, records)
+            features = self.windows(self.settings.dev[name], records)
             if self.settings.kind == "masked_language_model":
                 mask = Masker(self.tokenizer, seed=DEV_SEED)
                 features = [mask(feature, str(i)) for i, feature in enumerate(features)]

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from bertpipe.errors import CorpusError
+from bertpipe.evaluation.evaluate import read_gold
 from bertpipe.evaluation.gold import Classed, Marked, as_gold, batches, columns, marked_words
+from bertpipe.training.settings import Source
 from bertpipe.training.sources import Labelled, Sentence
 
 WORDS = ["New", "York", "and", "Rome"]
@@ -23,6 +25,14 @@ def test_every_scheme_of_tags_gives_the_same_entities(tags):
     gold = marked_words(WORDS, tags, {"LOC": "place"})
     assert gold.text == "New York and Rome"
     assert gold.spans == {(0, 8, "place"), (13, 17, "place")}
+
+
+def test_a_file_in_which_some_entities_begin_otherwise_is_scored_as_conlleval_does(tmp_path):
+    path = tmp_path / "x.conll"
+    path.write_text("New B-LOC\nYork I-LOC\nand O\nRome I-LOC\n")
+    (gold,) = read_gold("token_classification", Source(path=path), {}, is_multi=False)
+    assert isinstance(gold, Marked)
+    assert gold.spans == {(0, 8, "LOC"), (13, 17, "LOC")}
 
 
 def test_words_of_a_known_text_keep_their_places():

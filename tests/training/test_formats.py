@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 
+from bertpipe.annotators.tags import IOB2
 from bertpipe.errors import CorpusError
+from bertpipe.training.schemes import as_iob2, beginnings
 from bertpipe.training.settings import Source
 from bertpipe.training.sources import read_entities, read_squad, read_table, read_texts
 from bertpipe.training.spans import split_words
@@ -225,6 +227,47 @@ def test_iob1_iobes_and_plain_labels_are_schemes(tmp_path, tags):
     path.write_text("".join(f"word {tag}\n" for tag in tags.split()))
     (found,) = read_entities(Source(path=path))
     assert found.tags == tags.split()
+
+
+STRAY = "a B-X\nb O\nc I-X\n\nd B-Y\ne I-Y\nf B-Y\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (STRAY, "line 3: the tag 'I-X' begins an entity, as I- does once and B- 2 times"),
+        ("a I-X\nb I-X\n\nc B-X\n\nd I-X\n", "line 4: the tag 'B-X' begins an entity, as B- does"),
+        ("a B-X\n\nb B-X\n\nc B-X\nd I-Y\n", "line 6: the tag 'I-Y' begins an entity, as I- does"),
+    ],
+)
+def test_entities_that_begin_otherwise_than_the_others_are_named(tmp_path, content, told):
+    path = tmp_path / "x.conll"
+    path.write_text(content)
+    with pytest.raises(CorpusError, match=rf"x\.conll {told}.*; correct it, or set to_iob2 = true"):
+        read_entities(Source(path=path))
+
+
+def test_a_file_is_read_as_iob2_if_that_is_asked(tmp_path):
+    path = tmp_path / "x.conll"
+    for tags, expected in {
+        "B-X O I-X I-Y I-Y B-Y": "B-X O B-X B-Y I-Y B-Y",
+        "I-X I-X B-X O I-Y": "B-X I-X B-X O B-Y",
+        "B-X I-X L-X O U-Y": "B-X I-X I-X O B-Y",
+        "B-X I-X E-X S-X O": "B-X I-X I-X B-X O",
+        "NN S-VB L-VB": "NN S-VB L-VB",
+    }.items():
+        path.write_text("".join(f"word {tag}\n" for tag in tags.split()))
+        (found,) = read_entities(Source(path=path, to_iob2=True))
+        assert " ".join(found.tags) == expected
+
+
+@given(st.lists(st.sampled_from(["O", "B-X", "I-X", "B-Y", "I-Y"]), max_size=12))
+def test_tags_made_iob2_are_the_same_entities_to_the_conll_scorer(tags):
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    (found,) = as_iob2([tags])
+    assert get_entities(found) == get_entities(tags)
+    assert {scheme for _, scheme in beginnings(found)} <= {IOB2}
 
 
 def test_json_that_is_not_as_squad_is_named(tmp_path):

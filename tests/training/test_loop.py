@@ -166,6 +166,41 @@ def test_a_label_that_training_never_saw_is_refused(recipe, tmp_path):
         train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
 
 
+IOB1_FILE = "Anna I-PER\nvisits O\nParis I-LOC\n\nAnna I-PER\nAnna B-PER\n"
+
+
+@pytest.mark.parametrize(
+    ("to_iob2", "labels", "scheme", "is_told"),
+    [
+        (False, ["B-PER", "I-LOC", "I-PER", "O"], "IOB1", True),
+        (True, ["B-LOC", "B-PER", "O"], "IOB2", False),
+    ],
+)
+def test_iob1_is_recognised_and_told_and_can_become_iob2(
+    recipe, conll, to_iob2, labels, scheme, is_told
+):
+    conll.write_text(IOB1_FILE)
+    files = {f"tasks.ner.{part}.file.to_iob2": to_iob2 for part in ("train", "dev")}
+    settings = recipe("ner", **files, **{"training.epochs": 1})
+    said: list[str] = []
+    train(settings, report=said.append)
+    config = json.loads((settings.output / "config.json").read_text())
+    assert config["tag_scheme"] == scheme
+    assert list(config["label2id"]) == labels
+    assert any("ner has tags of IOB1" in line for line in said) == is_told
+
+
+@pytest.mark.parametrize(
+    ("content", "scheme"), [(IOB1_FILE, "IOB1"), ("Anna B-PER\nAnna L-PER\nin O\n", "BILOU")]
+)
+def test_files_of_different_schemes_are_refused(recipe, tmp_path, content, scheme):
+    other = tmp_path / "other.conll"
+    other.write_text(content)
+    message = rf"other\.conll line 1 has tags of {scheme}, and .*ner\.conll line 3 of IOB2; set to_"
+    with pytest.raises(CorpusError, match=message):
+        train(recipe("ner", **{"tasks.ner.dev.file.path": str(other)}))
+
+
 def test_dev_questions_without_any_answer_are_refused(recipe, squad):
     content = json.loads(squad.read_text())
     for paragraph in content["data"][0]["paragraphs"]:

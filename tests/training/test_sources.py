@@ -40,6 +40,13 @@ def test_sentences_are_joined_within_their_document_only(tmp_path):
     assert [sentence.words for sentence in joined] == [["a", "b"], ["c", "d"], ["e"]]
 
 
+def test_sentences_are_not_joined_where_two_entities_would_become_one(tmp_path):
+    path = tmp_path / "x.conll"
+    path.write_text("a I-X\n\nb I-X\n\nc I-Y\nd O\n\ne I-Y\n")
+    joined = join_sentences(read_conll(Source(path=path)), max_words=9)
+    assert [sentence.words for sentence in joined] == [["a"], ["b", "c", "d", "e"]]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
