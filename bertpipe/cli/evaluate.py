@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bertpipe.cli.options import encoder_options
+from bertpipe.cli.overrides import command_line
 from bertpipe.cli.scores import show_scores
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ TASKS = (
     "masked_language_model",
     "next_sentence",
 )
+OF_DATA = ("text_field", "pair_field", "label_field", "join_words", "limit", "stride")
+NOT_OF_SCORES = ("card", "json_file", "report", "quiet", "mistakes")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 HELP = """Score a model on labelled data, or score a finished run.
@@ -101,20 +105,18 @@ def _renamed(
     help="Write an HTML page with plots there.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-@click.pass_obj
+@click.pass_context
 def evaluate_command(
-    overrides: Mapping[str, Any], /, model: str, data: Path | None, **given: Any
+    context: click.Context, /, model: str, data: Path | None, **given: Any
 ) -> None:
     _check(data, given)
     line = None if given["quiet"] else _Line()
-    found = _evaluate(model, data, given, overrides, line)
+    if given["recipe"] is None:
+        found = _evaluate(model, data, given, context.obj, line)
+    else:
+        found = _evaluate_recipe(model, given, context, line)
     if line is not None:
         line.clear()
-    if given["card"]:
-        from bertpipe.evaluation.recipe import write_cards
-
-        for path in write_cards(found):
-            click.echo(f"The scores are in {path}.", err=True)
     if not given["quiet"]:
         for each in found:
             for text in show_scores(each, n_mistakes=given["mistakes"]):
@@ -136,6 +138,12 @@ def _check(data: Path | None, given: Mapping[str, Any]) -> None:
     for name, needs in (("only", "recipe"), ("card", "recipe"), ("column", "gold")):
         if given[name] and not given[needs]:
             raise click.UsageError(f"--{name} goes with --{needs}.")
+    for name in OF_DATA:
+        if given[name] is not None and given["recipe"]:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is not for --recipe, which says it; change what it "
+                "says by a pair such as --tasks.TASK.stride 32 or --tasks.TASK.dev.FILE.limit 100."
+            )
 
 
 def _evaluate(
@@ -153,14 +161,6 @@ def _evaluate(
     )
 
     check_installed()
-    if given["recipe"] is not None:
-        from bertpipe.evaluation.recipe import evaluate_recipe
-        from bertpipe.training.settings import read_settings
-
-        recipe, own = split_overrides(overrides, others=True)
-        settings = read_settings(given["recipe"], {**recipe, "paths.base": model})
-        options = make_options(given, own["component"], progress)
-        return list(evaluate_recipe(model, settings, options, only=given["only"]))
     _, own = split_overrides(overrides, others=False)
     options = make_options(given, own["component"], progress)
     if given["gold"] is not None:
@@ -174,6 +174,48 @@ def _evaluate(
     train = make_source(given["train"], {**given, "limit": None}, own["train"])
     source = make_source(data, given, own["data"])
     return [evaluate_model(model, source, options, train=train if given["train"] else None)]
+
+
+def _evaluate_recipe(
+    model: str, given: Mapping[str, Any], context: click.Context, line: _Line | None
+) -> list[Evaluation]:
+    from bertpipe.evaluation.recipe import evaluate_recipe, task_models, write_cards
+    from bertpipe.evaluation.settings import check_installed, make_options, split_overrides
+    from bertpipe.training.settings import read_settings
+
+    check_installed()
+    recipe, own = split_overrides(context.obj, others=True)
+    settings = read_settings(given["recipe"], {**recipe, "paths.base": model})
+    options = make_options(given, own["component"], line)
+    found = list(evaluate_recipe(model, settings, options, only=given["only"]))
+    if line is not None:
+        line.clear()
+    if given["card"]:
+        models = task_models(model, settings, given["only"])
+        tasks = {folder: settings.tasks[name] for folder, name in models.items()}
+        for path in write_cards(found, tasks, command=_command(context)):
+            click.echo(f"The scores are in {path}.", err=True)
+    return found
+
+
+def _command(context: click.Context) -> str:
+    """Return the command that gives the same scores."""
+    words: list[Any] = ["bertpipe", "evaluate"]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            words += [value] if isinstance(parameter, click.Argument) else _words(parameter, value)
+    return command_line(words, context.obj)
+
+
+def _words(option: click.Parameter, value: Any) -> list[Any]:
+    flag = option.opts[-1]
+    if option.name in NOT_OF_SCORES:
+        return []
+    if isinstance(value, dict):
+        return [word for pair in value.items() for word in (flag, "=".join(pair))]
+    return [flag] if value is True else [flag, value]
 
 
 def _write(found: Sequence[Evaluation], given: Mapping[str, Any]) -> None:

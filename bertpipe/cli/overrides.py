@@ -1,8 +1,10 @@
-"""Take overrides such as `--run.stride 32` out of a command line."""
+"""Take overrides such as `--run.stride 32` out of a command line, and put them back."""
 
 import json
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 _OVERRIDE = re.compile(r"--([A-Za-z_]+(?:\.[\w-]+)+)(?:=(.*))?", re.DOTALL)
@@ -42,3 +44,24 @@ def _parsed(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def command_line(words: Sequence[Any], overrides: Mapping[str, Any]) -> str:
+    """Return a command as others can give it, who have not the folders of this machine.
+
+    Of an absolute path the last name is left; of one in an override, the override's name in
+    capitals.
+    """
+    shown = [Path(word).name if _is_absolute(word) else str(word) for word in words]
+    pairs = [f"--{name}={_shown(name, value)}" for name, value in overrides.items()]
+    return shlex.join([*shown, *pairs])
+
+
+def _shown(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return name.rpartition(".")[2].upper() if _is_absolute(value) else value
+
+
+def _is_absolute(word: Any) -> bool:
+    return isinstance(word, str | Path) and Path(word).is_absolute()

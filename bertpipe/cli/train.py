@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bertpipe.cli.bar import TrainingBar
+from bertpipe.cli.overrides import command_line
 from bertpipe.errors import StoppedError
 
 
@@ -41,7 +38,7 @@ def train_command(context: click.Context, recipe: Path, *, overwrite: bool, quie
     try:
         run_recipe(
             settings,
-            command=command_line(recipe, context.obj),
+            command=command_line(["bertpipe", "train", recipe], context.obj),
             overwrite=overwrite,
             report=_keep_quiet if quiet else bar.say,
             progress=None if quiet else bar,
@@ -52,19 +49,6 @@ def train_command(context: click.Context, recipe: Path, *, overwrite: bool, quie
         ) from error
     finally:
         bar.close()
-
-
-def command_line(recipe: Path, overrides: Mapping[str, Any]) -> str:
-    """Return the command that trains the same; paths of this machine are words in capitals."""
-    pairs = [f"--{name}={_shown(name, value)}" for name, value in overrides.items()]
-    name = recipe.name if recipe.is_absolute() else str(recipe)
-    return shlex.join(["bertpipe", "train", name, *pairs])
-
-
-def _shown(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value)
-    return name.rpartition(".")[2].upper() if Path(value).is_absolute() else value
 
 
 def _keep_quiet(line: str) -> None:

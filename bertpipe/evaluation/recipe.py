@@ -1,13 +1,13 @@
 """Score a model on the dev files of the recipe that it was trained by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
 from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
-from bertpipe.training.card import put_scores
+from bertpipe.training.card import dev_lines, put_scores
 from bertpipe.training.settings import TaskSettings, TrainSettings
 
 # Those that `bertpipe train` writes into a card.
@@ -54,19 +54,31 @@ def task_models(model: str, settings: TrainSettings, only: str | None) -> dict[s
     return {model: tasks[0]}
 
 
-def write_cards(found: list[Evaluation]) -> list[Path]:
-    """Put the scores into the cards of their models; return the cards."""
-    figures: dict[str, dict[str, dict[str, float]]] = {}
-    for each in found:
-        own = each.scores.figures
-        kept = {name: own[name] for name in CARD_FIGURES[each.kind] if name in own}
-        figures.setdefault(each.model, {})[each.data] = kept
-    cards = [resolve(model, offline=True).path / "README.md" for model in figures]
-    for card, scores in zip(cards, figures.values(), strict=True):
+def write_cards(
+    found: list[Evaluation], tasks: Mapping[str, TaskSettings], *, command: str
+) -> list[Path]:
+    """Put the scores, and the command that gave them, into the cards; return the cards.
+
+    tasks: by the model that each evaluation is of.
+    """
+    cards = []
+    for model, task in tasks.items():
+        card = resolve(model, offline=True).path / "README.md"
         if not card.is_file():
             raise ModelError(f"There is no card {card}; leave out --card.")
-        put_scores(card.parent, scores)
+        own = {each.data: each.scores for each in found if each.model == model}
+        put_scores(
+            card.parent,
+            {data: _of_card(task, scores.figures) for data, scores in own.items()},
+            dev_lines=dev_lines(task, {data: scores.n_records for data, scores in own.items()}),
+            command=command,
+        )
+        cards.append(card)
     return cards
+
+
+def _of_card(task: TaskSettings, figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: figures[name] for name in CARD_FIGURES[task.kind] if name in figures}
 
 
 def _as_recipe(options: Options, task: TaskSettings, max_length: int | None) -> Options:

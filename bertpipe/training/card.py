@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from bertpipe.training.settings import Source, TaskSettings, TrainSettings
 if TYPE_CHECKING:
     from bertpipe.training.loop import Trained
 
-SCORES = "## Scores\n"
+SCORED = ", never trained on"  # ends the lines of dev files
 OPTIONS = ("text_field", "pair_field", "label_field", "join_words", "limit")  # of evaluate
 
 
@@ -45,13 +46,39 @@ def task_card(settings: TrainSettings, task: str) -> Mapping[str, Any]:
     return {**settings.card, **(own if isinstance(own, Mapping) else {})}
 
 
-def put_scores(folder: Path, figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Replace the scores in `folder/README.md`."""
+def put_scores(
+    folder: Path,
+    figures: Mapping[str, Mapping[str, float]],
+    *,
+    dev_lines: Iterable[str],
+    command: str,
+) -> None:
+    """Replace in `folder/README.md` what is said of the dev files: records, scores and command."""
     path = folder / "README.md"
-    before, heading, after = path.read_text(encoding="utf-8").partition(SCORES)
-    _, next_heading, rest = after.partition("\n## ")
-    table = "\n".join(score_table(figures)) + "\n"
-    path.write_text(f"{before}{heading}{table}{next_heading}{rest}", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    kept = [line for line in read_section(text, "Data") if not line.endswith(SCORED)]
+    text = put_section(text, "Data", [*kept, *dev_lines])
+    text = put_section(text, "Scores", score_table(figures))
+    text = put_section(text, "Check the scores", fenced([command]))
+    path.write_text(text, encoding="utf-8")
+
+
+def read_section(text: str, title: str) -> list[str]:
+    """Return the lines under a heading of a card, without the empty one at the end."""
+    found = re.search(_pattern(title), text)
+    return found[0].rstrip().split("\n")[1:] if found else []
+
+
+def put_section(text: str, title: str, lines: Iterable[str]) -> str:
+    """Replace what stands under a heading of a card; at its end where there is no such heading."""
+    section = "\n".join([f"## {title}", *lines, "", ""])
+    found = re.search(_pattern(title), text)
+    before, after = (text[: found.start()], text[found.end() :]) if found else (text + "\n", "")
+    return (before + section + after).rstrip() + "\n"
+
+
+def _pattern(title: str) -> str:
+    return rf"(?ms)^## {re.escape(title)}\n.*?(?=^## |\Z)"
 
 
 def items(values: Iterable[str]) -> list[str]:
@@ -70,11 +97,15 @@ def data_lines(task: TaskSettings, trained: "Trained") -> list[str]:
         f"- `{name}` ({task.train[name].path.name}): {n:,} records, {often(task.train[name])}"
         for name, n in trained.n_records[task.name].items()
     ]
-    scored = [
-        f"- `{name}` ({task.dev[name].path.name}): {n:,} records, never trained on"
-        for name, n in trained.n_dev[task.name].items()
+    return [*read, *dev_lines(task, trained.n_dev[task.name])]
+
+
+def dev_lines(task: TaskSettings, n_records: Mapping[str, int]) -> list[str]:
+    """Return a line for each dev file."""
+    return [
+        f"- `{name}` ({task.dev[name].path.name}): {n:,} records{SCORED}"
+        for name, n in n_records.items()
     ]
-    return [*read, *scored]
 
 
 def often(source: Source) -> str:

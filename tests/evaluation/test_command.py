@@ -234,7 +234,28 @@ def test_a_recipe_says_how_its_dev_files_are_scored(call, evaluate, models, data
     assert "There is no card" in missing.output
     card = Path(models["mood"]) / "README.md"
     card.write_text("# mood\n\n## Scores\n\n## Limits\nnone\n")
-    again = call("evaluate", models["mood"], "--recipe", recipe, "--only", "mood", "--card")
+    more = ["--only", "mood", "--max-length", 32, "--rename", "x=y", "--tasks.mood.stride=8"]
+    again = call("evaluate", models["mood"], "--recipe", recipe, *more, "--card", "--mistakes", 0)
     assert again.exit_code == 0
     accuracy = alone["scores"]["figures"]["accuracy"]
-    assert f"| file | {accuracy:.4f} |" in card.read_text()
+    text = card.read_text()
+    assert f"| file | {accuracy:.4f} |" in text
+    assert "- `file` (mood.jsonl): 10 records, never trained on\n" in text
+    (command,) = [line for line in text.split("\n") if line.startswith("bertpipe evaluate")]
+    assert command == (
+        "bertpipe evaluate mood --recipe recipe.cfg --only mood --rename x=y --max-length 32 "
+        "--tasks.mood.stride=8"
+    )
+    words = [{"mood": models["mood"], "recipe.cfg": str(recipe)}.get(w, w) for w in command.split()]
+    words[words.index("--only") + 1] = "mood"
+    (found,) = evaluate(*words[2:])
+    assert found["scores"]["figures"] == alone["scores"]["figures"]
+
+
+@pytest.mark.parametrize("option", ["--stride", "--limit", "--text-field"])
+def test_what_a_recipe_says_is_not_said_by_an_option(call, tmp_path, option):
+    recipe = tmp_path / "recipe.cfg"
+    recipe.touch()
+    result = call("evaluate", "mood", "--recipe", recipe, option, "8")
+    assert result.exit_code == 2
+    assert f"{option} is not for --recipe, which says it" in result.output

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from bertpipe.cli import main
-from bertpipe.cli.train import command_line
+from bertpipe.cli.overrides import command_line
 
 
 def test_a_recipe_that_does_not_exist_is_a_wrong_use():
@@ -52,6 +52,6 @@ def test_quiet_says_nothing(recipe, tmp_path):
 
 def test_the_command_of_a_card_names_no_folder_of_this_machine(tmp_path):
     overrides = {"paths.data": str(tmp_path), "training.epochs": 2, "paths.output": "runs/mine"}
-    assert command_line(tmp_path / "recipe.cfg", overrides) == (
+    assert command_line(["bertpipe", "train", tmp_path / "recipe.cfg"], overrides) == (
         "bertpipe train recipe.cfg --paths.data=DATA --training.epochs=2 --paths.output=runs/mine"
     )

@@ -12,7 +12,7 @@ from bertpipe.errors import ConfigError, CorpusError, ModelError
 from bertpipe.testing import tiny_model
 from bertpipe.training.base import load_tokenizer, resolve_base, task_base
 from bertpipe.training.batches import inputs
-from bertpipe.training.card import put_scores
+from bertpipe.training.card import put_scores, read_section
 from bertpipe.training.loop import build_trunk, train
 from bertpipe.training.run import run_recipe
 from bertpipe.training.settings import LoopSettings
@@ -253,12 +253,32 @@ def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
         assert (settings.output / linked).is_file()
 
 
-def test_scores_can_be_put_into_a_card(recipe, tmp_path):
+def test_a_card_that_is_scored_again_says_on_what_and_by_which_command(recipe):
     settings = recipe("ner")
     run_recipe(settings, command="bertpipe train recipe.cfg", report=lambda line: None)
-    put_scores(settings.output, {"other": {"f1": 0.5}})
-    card = (settings.output / "README.md").read_text()
-    assert "| other | 0.5000 |" in card
-    assert "| data | precision" not in card
-    assert "## Recipe" in card
-    assert "\n## Limits\n" in card
+    card = settings.output / "README.md"
+    before = card.read_text()
+    put_scores(
+        settings.output,
+        {"other": {"f1": 0.5}},
+        dev_lines=["- `other` (other.conll): 9 records, never trained on"],
+        command="bertpipe evaluate out other.conll",
+    )
+    after = card.read_text()
+    assert read_section(after, "Scores") == ["| data | f1 |", "| --- | --- |", "| other | 0.5000 |"]
+    assert read_section(after, "Check the scores")[1] == "bertpipe evaluate out other.conll"
+    assert read_section(after, "Data") == [
+        "- `file` (ner.conll): 4 records, each epoch",
+        "- `other` (other.conll): 9 records, never trained on",
+    ]
+    for title in ("Licence", "Recipe", "Training", "Limits"):
+        assert read_section(after, title) == read_section(before, title)
+
+
+def test_scores_are_added_to_a_card_that_has_none(tmp_path):
+    card = tmp_path / "README.md"
+    card.write_text("# mine\n\nBy hand.\n")
+    put_scores(tmp_path, {"dev": {"f1": 1.0}}, dev_lines=["- dev"], command="bertpipe evaluate")
+    text = card.read_text()
+    assert text.startswith("# mine\n\nBy hand.\n\n## Data\n- dev\n\n## Scores\n| data | f1 |\n")
+    assert text.endswith("\n\n## Check the scores\n```sh\nbertpipe evaluate\n```\n")
