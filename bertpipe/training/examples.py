@@ -11,8 +11,9 @@ from bertpipe.annotators.tags import GOES_ON, OUTSIDE, split
 class Sentence:
     """Words and their tags; `document` counts the documents before it in its file.
 
-    place: file and line, for messages. text: what the words were found in, where that is known, and
-    offsets: the first character and the end of each word there.
+    place: file and line, for messages, or the file where each word has a line of its own; these are
+    lines then. text: what the words were found in, where that is known, and offsets: the first
+    character and the end of each word there.
     """
 
     words: list[str]
@@ -21,6 +22,11 @@ class Sentence:
     place: str = field(default="", compare=False)
     text: str | None = field(default=None, compare=False)
     offsets: Sequence[tuple[int, int]] = field(default=(), compare=False)
+    lines: Sequence[int] = field(default=(), compare=False)
+
+    def place_of(self, word: int) -> str:
+        """Return file and line of a word."""
+        return f"{self.place} line {self.lines[word]}" if self.lines else self.place
 
     def laid_out(self) -> tuple[str, Sequence[tuple[int, int]]]:
         """Return a text and where its words are; of one that is unknown, spaces part the words."""
@@ -49,12 +55,16 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question on a context; `answers` are (start, text), empty where there is none."""
+    """A question on a context; `answers` are (start, text), empty where there is none.
+
+    place: where it stands in its file, for messages.
+    """
 
     question: str
     context: str
     answers: tuple[tuple[int, str], ...]
     article: str
+    place: str = field(default="", compare=False)
 
 
 def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sentence]:
@@ -65,19 +75,23 @@ def join_sentences(sentences: Iterable[Sentence], *, max_words: int) -> list[Sen
     joined: list[Sentence] = []
     for sentence in sentences:
         last = joined[-1] if joined else None
-        fits = last is not None and len(last.words) + len(sentence.words) <= max_words
-        if (
-            last is not None
-            and fits
-            and last.document == sentence.document
-            and not (runs_on(last.tags[-1], sentence.tags[0]))
-        ):
+        n_words = len(sentence.words) + (len(last.words) if last else 0)
+        if last and n_words <= max_words and _may_join(last, sentence):
             joined[-1] = Sentence(
-                last.words + sentence.words, last.tags + sentence.tags, last.document, last.place
+                last.words + sentence.words,
+                last.tags + sentence.tags,
+                last.document,
+                last.place,
+                lines=[*last.lines, *sentence.lines],
             )
         else:
             joined.append(sentence)
     return joined
+
+
+def _may_join(one: Sentence, other: Sentence) -> bool:
+    is_near = (one.place, one.document) == (other.place, other.document)
+    return is_near and not runs_on(one.tags[-1], other.tags[0])
 
 
 def runs_on(before: str, after: str) -> bool:

@@ -23,10 +23,11 @@ def pair_neighbours(texts: Sequence[str], *, max_words: int = 0, seed: int = 1) 
     random = Random(seed)
     records = []
     for number, sentences in enumerate(documents):
-        for first, second in pairwise(sentences):
+        for position, (first, second) in enumerate(pairwise(sentences), start=1):
             other = _elsewhere(documents, number, random) if random.random() < 0.5 else second
             label = NEXT if other == second else NOT_NEXT
-            records.append(Labelled(first, (label,), other))
+            place = f"text {number + 1}, sentence {position}"
+            records.append(Labelled(first, (label,), other, place))
     return records
 
 

@@ -100,17 +100,18 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Row]]:
 def _delimited(path: Path, columns: Sequence[str] | None, **form: Any) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
     reader = csv.reader(io.StringIO(read_text(path), newline=""), **form)
-    names = list(columns or ())
+    names, line = list(columns or ()), 1
     try:
         for cells in reader:
             if not names:
                 names = cells
             elif cells:
-                yield f"{path} line {reader.line_num}", _named(cells, names, path, reader.line_num)
+                yield f"{path} line {line}", _named(cells, names, path, line)
+            line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(
-            f"{path} line {reader.line_num} is not readable ({error}); close the quotes in it and "
-            "double those inside."
+            f"{path} line {line} is not readable ({error}); close the quotes in it and double "
+            "those inside."
         ) from error
 
 

@@ -18,27 +18,24 @@ from bertpipe.annotators.tags import (
 from bertpipe.errors import CorpusError
 from bertpipe.training.examples import Sentence
 
-Place = tuple[str, int]  # of a sentence: its file and the line of its first word
 
-
-def check_scheme(
-    sentences: Sequence[Sequence[str]], places: Sequence[Place], *, may_mix: bool = False
-) -> None:
+def check_scheme(sentences: Sequence[Sentence], *, may_mix: bool = False) -> None:
     """Raise CorpusError for the first tag that does not fit the scheme of the others.
 
     may_mix: whether some entities may begin with B- and others with I-.
     """
-    labels = sorted({tag for tags in sentences for tag in tags})
+    labels = sorted({tag for sentence in sentences for tag in sentence.tags})
     scheme = find_prefixes(labels)
     if not any(split(label)[0] in scheme for label in labels):
         return  # plain labels
     wrong = {label for label in labels if label != OUTSIDE and split(label)[0] not in scheme}
     must_end = has_ends(labels)
-    for tags, (path, first_line) in zip(sentences, places, strict=True):
+    for sentence in sentences:
+        tags = sentence.tags
         for position, tag in enumerate(tags):
             before = tags[position - 1] if position else OUTSIDE
             after = tags[position + 1] if position + 1 < len(tags) else OUTSIDE
-            where = f"{path} line {first_line + position}: the tag {tag!r}"
+            where = f"{sentence.place_of(position)}: the tag {tag!r}"
             if tag in wrong:
                 raise CorpusError(
                     f"{where} has no prefix of the scheme {names(scheme)}; correct it."
@@ -48,16 +45,16 @@ def check_scheme(
             if must_end and split(tag)[0] in OPEN and not follows(tag, after):
                 raise CorpusError(f"{where} is not ended by {after!r} behind it; correct it.")
     if not (must_end or may_mix):
-        check_beginnings(sentences, places)
+        check_beginnings(sentences)
 
 
-def check_beginnings(sentences: Sequence[Sequence[str]], places: Sequence[Place]) -> None:
+def check_beginnings(sentences: Sequence[Sentence]) -> None:
     """Raise CorpusError if some entities begin as in IOB1 and others as in IOB2."""
     found: dict[str, list[str]] = {"B-": [], "I-": []}
-    for tags, (path, first_line) in zip(sentences, places, strict=True):
-        for position, _ in beginnings(tags):
-            tag = tags[position]
-            found[tag[:2]].append(f"{path} line {first_line + position}: the tag {tag!r}")
+    for sentence in sentences:
+        for position, _ in beginnings(sentence.tags):
+            tag = sentence.tags[position]
+            found[tag[:2]].append(f"{sentence.place_of(position)}: the tag {tag!r}")
     (rare, where), (usual, others) = sorted(found.items(), key=lambda item: len(item[1]))
     if where:
         raise CorpusError(
@@ -85,8 +82,12 @@ def scheme_of(sentences: Sequence[Sentence]) -> tuple[str, str] | None:
     prefixes = find_prefixes(sorted(labels))
     for name, (letters, _) in ENDED.items():
         if prefixes == letters:
-            return name, sentences[0].place
-    found = ((scheme, s.place) for s in sentences for _, scheme in beginnings(s.tags))
+            return name, sentences[0].place_of(0)
+    found = (
+        (scheme, sentence.place_of(position))
+        for sentence in sentences
+        for position, scheme in beginnings(sentence.tags)
+    )
     return next(found, None)
 
 

@@ -49,7 +49,6 @@ def read_conll(source: Source) -> list[Sentence]:
         CorpusError: A line has no tag, or a tag does not fit the scheme of the others.
     """
     sentences: list[Sentence] = []
-    places: list[tuple[str, int]] = []
     document = 0
     for path in data_files(source.path):
         for first_line, block in _blocks(path):
@@ -57,12 +56,12 @@ def read_conll(source: Source) -> list[Sentence]:
                 document += 1
                 continue
             words, tags = [columns[0] for columns in block], [columns[-1] for columns in block]
-            sentences.append(Sentence(words, tags, document, f"{path} line {first_line}"))
-            places.append((str(path), first_line))
-    found = [sentence.tags for sentence in sentences]
-    check_scheme(found, places, may_mix=source.to_iob2)
+            lines = range(first_line, first_line + len(block))
+            sentences.append(Sentence(words, tags, document, str(path), lines=lines))
+    check_scheme(sentences, may_mix=source.to_iob2)
     if source.to_iob2:
-        sentences = [replace(s, tags=new) for s, new in zip(sentences, as_iob2(found), strict=True)]
+        found = as_iob2([sentence.tags for sentence in sentences])
+        sentences = [replace(s, tags=tags) for s, tags in zip(sentences, found, strict=True)]
     return select(sentences, source, key=_words)
 
 

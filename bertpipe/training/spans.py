@@ -70,6 +70,11 @@ def read_spans(values: Any, text: str, place: str) -> list[Span]:
     Raises:
         CorpusError: A span is something else, or its `text` is not what stands there.
     """
+    if not isinstance(values, list | tuple | None):
+        raise CorpusError(
+            f"{place}: the spans are {values!r:.60}, which is no list; keep them in JSONL or "
+            "Parquet."
+        )
     return [_span(value, text, place) for value in values or ()]
 
 

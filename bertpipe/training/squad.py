@@ -1,11 +1,13 @@
 """Read SQuAD JSON: questions on contexts, with and without answers."""
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from bertpipe.errors import CorpusError
 from bertpipe.training.examples import Question
@@ -13,7 +15,9 @@ from bertpipe.training.rows import data_files, read_text
 from bertpipe.training.select import select
 from bertpipe.training.settings import Source
 
-Item = dict[str, Any]
+NOUNS = {list: "a list", str: "a string", int: "a number"}
+ID = re.compile(r'(?<!\\)"id"\s*:\s*"([^"\\]+)"')
+T = TypeVar("T")
 
 
 def read_squad(source: Source) -> list[Question]:
@@ -40,32 +44,60 @@ def unanswerable(questions: list[Question], *, share: float, seed: int = 1) -> l
         if random.random() < share and len(others) > 1:
             context = random.choice(others)
             if not any(text in context for _, text in question.answers):
-                pairs.append(Question(question.question, context, (), question.article))
+                pairs.append(replace(question, context=context, answers=()))
     return pairs
 
 
 def _questions(path: Path) -> Iterator[Question]:
+    text = read_text(path)
     try:
-        articles = json.loads(read_text(path))["data"]
-        for number, article in enumerate(articles):
-            for paragraph in article["paragraphs"]:
-                for item in paragraph["qas"]:
-                    answers = _answers(item, paragraph["context"], path)
-                    title = article.get("title", str(number))
-                    yield Question(item["question"], paragraph["context"], answers, title)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorpusError(
-            f"{path} is not as SQuAD JSON is (data, paragraphs, context, qas, question, answers): "
-            f"{type(error).__name__} {error}; correct it."
-        ) from error
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path} is not readable as JSON ({error}); mend it.") from error
+    lines = _lines(text)
+    for number, article in enumerate(_part(content, "data", list, str(path)), start=1):
+        where = f"article {number}"
+        for n, paragraph in enumerate(_part(article, "paragraphs", list, f"{path} {where}"), 1):
+            title = str(article.get("title", number - 1))
+            yield from _paragraph(paragraph, title, path, f"{where} paragraph {n}", lines)
 
 
-def _answers(item: Item, context: str, path: Path) -> tuple[tuple[int, str], ...]:
-    answers = tuple((answer["answer_start"], answer["text"]) for answer in item["answers"])
-    for start, text in answers:
+def _lines(text: str) -> Mapping[str, int]:
+    """Return the line of each question by its id; nothing where all is on one line."""
+    found: dict[str, int] = {}
+    line, position = 1, 0
+    for match in ID.finditer(text) if "\n" in text.strip() else ():
+        line += text.count("\n", position, match.start())
+        position = match.start()
+        found[match[1]] = line
+    return found
+
+
+def _paragraph(
+    paragraph: Any, title: str, path: Path, where: str, lines: Mapping[str, int]
+) -> Iterator[Question]:
+    context = _part(paragraph, "context", str, f"{path} {where}")
+    for number, item in enumerate(_part(paragraph, "qas", list, f"{path} {where}"), start=1):
+        own = item.get("id") if isinstance(item, dict) else None
+        line = lines.get(str(own))
+        place = f"{path}{f' line {line},' if line else ''} {where} question {number}"
+        answers = tuple(_answers(item, context, place))
+        yield Question(_part(item, "question", str, place), context, answers, title, place)
+
+
+def _answers(item: Any, context: str, place: str) -> Iterator[tuple[int, str]]:
+    for answer in _part(item, "answers", list, place):
+        start, text = _part(answer, "answer_start", int, place), _part(answer, "text", str, place)
         if not text or start < 0 or context[start : start + len(text)] != text:
             raise CorpusError(
-                f"{path} question {item.get('id')!r}: the answer {text!r} does not stand "
-                f"at {start}; correct answer_start."
+                f"{place}: the answer {text!r:.80} does not stand at {start}; correct answer_start."
             )
-    return answers
+        yield start, text
+
+
+def _part(owner: Any, name: str, kind: type[T], place: str) -> T:
+    """Return a part of the file that has to be there."""
+    found = owner.get(name) if isinstance(owner, dict) else None
+    if not isinstance(found, kind):
+        raise CorpusError(f"{place} has no {name!r} that is {NOUNS[kind]}; write SQuAD JSON.")
+    return found

@@ -158,10 +158,12 @@ class Cutter:
 
     def _check_labels(self, records: list[Any]) -> None:
         for record in records:
-            for label in labels_of(record):
+            for number, label in enumerate(labels_of(record)):
                 if label not in self.labels:
+                    is_word = isinstance(record, Sentence)
+                    place = record.place_of(number) if is_word else record.place
                     raise CorpusError(
-                        f"{record.place} has the label {label!r}, which the training files of "
+                        f"{place} has the label {label!r}, which the training files of "
                         f"{self.settings.name} lack: correct or rename it."
                     )
 

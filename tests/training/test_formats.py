@@ -1,6 +1,7 @@
 """Every format a training reads, and what is said of data that do not fit."""
 
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -270,11 +271,54 @@ def test_tags_made_iob2_are_the_same_entities_to_the_conll_scorer(tags):
     assert {scheme for _, scheme in beginnings(found)} <= {IOB2}
 
 
-def test_json_that_is_not_as_squad_is_named(tmp_path):
+def squad_text(change: dict | None, *, indent: int | None = None) -> str:
+    """Return SQuAD JSON with six questions; one of them is changed, or is none."""
+    items = [
+        {"id": f"q{i}", "question": "who?", "answers": [{"text": "Anna", "answer_start": 0}]}
+        for i in range(6)
+    ]
+    items[4] = {**items[4], **change} if change is not None else {}
+    paragraphs = [{"context": 'Anna "id": "q4"', "qas": items[i : i + 2]} for i in (0, 2, 4)]
+    articles = [{"paragraphs": paragraphs[:1]}, {"paragraphs": paragraphs[1:]}]
+    return json.dumps({"data": articles}, indent=indent)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "x.json is not readable as JSON (Expecting"),
+        ("[]", "x.json has no 'data' that is a list; write SQuAD JSON."),
+        ('{"data": [{"paragraphs": 3}]}', "x.json article 1 has no 'paragraphs' that is a list"),
+        (
+            '{"data": [{"paragraphs": [{"qas": []}]}]}',
+            "x.json article 1 paragraph 1 has no 'context' that is a string",
+        ),
+        (squad_text(None), "x.json article 2 paragraph 2 question 1 has no 'answers'"),
+        (squad_text({"question": 1}), "x.json article 2 paragraph 2 question 1 has no 'question'"),
+        (
+            squad_text({"answers": [{"text": "Anna", "answer_start": "0"}]}),
+            "article 2 paragraph 2 question 1 has no 'answer_start' that is a number",
+        ),
+        (
+            squad_text({"answers": [{"text": "Bob", "answer_start": 0}]}, indent=1),
+            "x.json line 63, article 2 paragraph 2 question 1: the answer 'Bob' does not",
+        ),
+    ],
+)
+def test_what_is_wrong_in_squad_json_is_named_with_its_place(tmp_path, text, told):
     path = tmp_path / "x.json"
-    path.write_text('{"data": [{"paragraphs": [{"qas": []}, {"qas": [{}]}]}]}')
-    with pytest.raises(CorpusError, match=r"x\.json is not as SQuAD JSON is .*KeyError"):
+    path.write_text(text)
+    with pytest.raises(CorpusError, match=re.escape(told)):
         read_squad(Source(path=path))
+
+
+def test_every_question_knows_its_line(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(squad_text({}, indent=1))
+    lines = path.read_text().splitlines()
+    for number, question in enumerate(read_squad(Source(path=path, unanswerable=1.0))):
+        line = int(question.place.partition(" line ")[2].partition(",")[0])
+        assert lines[line - 1].strip() == f'"id": "q{number % 6}",'
 
 
 @pytest.mark.parametrize(
