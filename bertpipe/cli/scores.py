@@ -130,7 +130,7 @@ def _of_these(shown: Sequence[Mistake], n_found: int) -> str:
 def _mistake(mistake: Mistake) -> Iterator[str]:
     score = "" if mistake.score is None else f" ({mistake.score:.3f})"
     told = f"{_one_line(mistake.gold)} -> {_one_line(mistake.found)}{score}"
-    yield f"  {mistake.record}: {told}"
+    yield f"  {_one_line(mistake.place)}: {told}"
     if mistake.question is not None:
         yield f"      {_one_line(mistake.question)}"
     yield f"      {_short(mistake)}"

@@ -1,5 +1,6 @@
 """Answer scores: exact match and F1 as SQuAD defines them, and a threshold for no answer."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,14 +16,17 @@ WITH, WITHOUT = "with an answer", "without an answer"
 
 
 class AnswerScorer:
-    """Scores the best answer to each question; one that scores below `threshold` is none."""
+    """Scores the best answer to each question; one that scores below `threshold` is none.
+
+    Four numbers are kept of each question, 32 bytes.
+    """
 
     def __init__(self, *, threshold: float, n_mistakes: int, find_threshold: bool) -> None:
         self.threshold = threshold
         self.find_threshold = find_threshold
         self.worst = Worst(n_mistakes)
-        # One row a question: exact match and F1 of the answer, its score, and whether there is one.
-        self._rows: list[tuple[float, float, float, bool]] = []
+        # One number a question: exact match and F1 of the answer, its score, whether there is one.
+        self._columns = tuple(array("d") for _ in range(4))
 
     def add(
         self, gold: Sequence[Asked], found: Sequence[Sequence[Mapping[str, Any]] | None]
@@ -35,7 +39,9 @@ class AnswerScorer:
             is_answered = best is not None and score >= self.threshold
             self._judge(record, best if is_answered else None, f1)
             # What is no answer scores below every threshold.
-            self._rows.append((exact, f1, score if best else -1.0, bool(record.answers)))
+            row = exact, f1, score if best else -1.0, bool(record.answers)
+            for column, value in zip(self._columns, row, strict=True):
+                column.append(value)
 
     def _judge(self, record: Asked, best: Mapping[str, Any] | None, f1: float) -> None:
         if best is None:
@@ -56,7 +62,7 @@ class AnswerScorer:
         self.worst.keep(
             Mistake(
                 kind=kind,
-                record=len(self._rows),
+                place=record.place,
                 text=text,
                 gold="; ".join(dict.fromkeys(record.answers)) or NONE,
                 found=best["text"] if best else NONE,
@@ -70,9 +76,7 @@ class AnswerScorer:
 
     def scores(self) -> Scores:
         """Return exact match and F1, of all questions and of those with and without an answer."""
-        exact, f1, score, has_answer = (
-            np.array(column) for column in zip(*self._rows, strict=True)
-        )
+        exact, f1, score, has_answer = map(np.array, self._columns)
         has_answer = has_answer.astype(bool)
         answered = score >= max(self.threshold, 0.0)
         given = {"exact_match": exact, "f1": f1}

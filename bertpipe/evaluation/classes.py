@@ -1,5 +1,6 @@
 """Class scores, from scikit-learn: of one label a text, and of several."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from bertpipe.errors import ConfigError
 from bertpipe.evaluation.answers import thin
+from bertpipe.evaluation.figures import FIGURES, by_label
 from bertpipe.evaluation.gold import Classed
 from bertpipe.evaluation.scores import (
     NONE,
@@ -20,18 +22,19 @@ from bertpipe.evaluation.scores import (
 
 TEXT_CHARS = 600  # of a mistake
 WRONG, NEEDLESS, MISSED = "another class", "a label too many", "a label missing"
-FIGURES = ("precision", "recall", "f1")
 
 
 class ClassScorer:
-    """Scores the one class of each text. labels: those there are, in the order of the tables."""
+    """Scores the one class of each text. labels: those there are, in the order of the tables.
+
+    Two labels and a score are kept of each text, 16 bytes.
+    """
 
     def __init__(self, labels: Sequence[str], *, n_mistakes: int) -> None:
-        self.labels = list(labels)
+        self.labels = [*labels, NONE]
         self.worst = Worst(n_mistakes)
-        self._gold: list[str] = []
-        self._found: list[str] = []
-        self._confidence: list[float] = []
+        self._number = {label: i for i, label in enumerate(self.labels)}
+        self._gold, self._found, self._confidence = array("i"), array("i"), array("d")
 
     def add(self, gold: Sequence[Classed], found: Sequence[Mapping[str, Any] | None]) -> None:
         """Take in texts and their classes."""
@@ -39,37 +42,36 @@ class ClassScorer:
             label, score = (value["label"], value["score"]) if value else (NONE, 0.0)
             wanted = record.labels[0] if record.labels else NONE
             if label != wanted and self.worst.wants(WRONG, score):
-                number = len(self._gold)
-                self.worst.keep(mistake_in(record, WRONG, number, wanted, label, score), score)
-            self._gold.append(wanted)
-            self._found.append(label)
+                self.worst.keep(mistake_in(record, WRONG, wanted, label, score), score)
+            self._gold.append(self._number[wanted])
+            self._found.append(self._number[label])
             self._confidence.append(score)
 
     def scores(self) -> Scores:
         """Return accuracy, and precision, recall and F1 by label and averaged."""
         from sklearn.metrics import accuracy_score, confusion_matrix
 
-        shown = [name for name in self.labels if name in {*self._gold, *self._found}]
-        rows, averages = by_label(self._gold, self._found, shown)
-        named = [*shown, NONE] if NONE in {*self._gold, *self._found} else shown
+        gold, found = np.array(self._gold), np.array(self._found)
+        named = np.unique([gold, found])
+        shown = {int(i): self.labels[i] for i in named if self.labels[i] != NONE}
+        rows, averages = by_label(gold, found, shown)
         return Scores(
-            n_records=len(self._gold),
+            n_records=len(gold),
             figures={
-                "accuracy": float(accuracy_score(self._gold, self._found)),
+                "accuracy": float(accuracy_score(gold, found)),
                 **{f"macro_{name}": averages["macro"][name] for name in FIGURES},
             },
             rows=rows,
             averages=averages,
             calibration=calibrate(
                 np.array(self._confidence),
-                np.array(
-                    [one == other for one, other in zip(self._gold, self._found, strict=True)]
-                ),
+                gold == found,
                 of="classes found",
                 when="the class is that of the data",
             ),
             confusion=Confusion(
-                named, confusion_matrix(self._gold, self._found, labels=named).tolist()
+                [self.labels[i] for i in named],
+                confusion_matrix(gold, found, labels=named).tolist(),
             ),
             n_mistakes=dict(self.worst.counts),
             mistakes=self.worst.mistakes(),
@@ -79,9 +81,10 @@ class ClassScorer:
 class MultiLabelScorer:
     """Scores the labels of each text.
 
-    threshold: from which score a label is found. The scores of all labels are kept, float32
-    (n_texts, n_labels), as ROC-AUC and thresholds need them; where an output does not hold all,
-    there are none of these.
+    threshold: from which score a label is found. The scores of all labels are kept, which ROC-AUC,
+    calibration and thresholds need: float32 and two bools (n_texts, n_labels), 6 bytes for each
+    text and label, and several times that while the figures are computed. Where an output does not
+    hold all scores, there is no ROC-AUC.
     """
 
     def __init__(
@@ -96,7 +99,6 @@ class MultiLabelScorer:
         self._gold: list[np.ndarray] = []
         self._found: list[np.ndarray] = []
         self._score: list[np.ndarray] = []
-        self._n_records = 0
 
     def add(self, gold: Sequence[Classed], found: Sequence[Mapping[str, Any] | None]) -> None:
         """Take in texts and the labels found."""
@@ -116,7 +118,6 @@ class MultiLabelScorer:
         self._gold.append(wanted)
         self._found.append(is_found)
         self._score.append(score)
-        self._n_records += len(gold)
 
     def _note_scores(self, n_scores: int) -> None:
         self.has_all &= n_scores == len(self.labels)
@@ -135,9 +136,9 @@ class MultiLabelScorer:
             kind, value = MISSED if is_missed else NEEDLESS, float(score[row, column])
             badness = 1 - value if is_missed else value
             if self.worst.wants(kind, badness):
-                label, number = self.labels[column], self._n_records + int(row)
+                label = self.labels[column]
                 wanted_label, found_label = (label, NONE) if is_missed else (NONE, label)
-                mistake = mistake_in(gold[row], kind, number, wanted_label, found_label, value)
+                mistake = mistake_in(gold[row], kind, wanted_label, found_label, value)
                 self.worst.keep(mistake, badness)
 
     def scores(self) -> Scores:
@@ -146,7 +147,7 @@ class MultiLabelScorer:
 
         gold, found = np.concatenate(self._gold), np.concatenate(self._found)
         score = np.concatenate(self._score)
-        rows, averages = by_label(gold, found, self.labels)
+        rows, averages = by_label(gold, found, dict(enumerate(self.labels)))
         areas = label_areas(gold, score) if self.has_all else {}
         for column, area in areas.items():
             rows[self.labels[column]]["roc_auc"] = area
@@ -171,32 +172,6 @@ class MultiLabelScorer:
                 best_threshold(gold, score, before=self.threshold) if self.find_threshold else None
             ),
         )
-
-
-def by_label(
-    gold: Any, found: Any, labels: Sequence[str]
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """Return precision, recall and F1 by label, and their micro and macro averages.
-
-    gold, found: a label for each text, or bools (n_texts, n_labels).
-    """
-    from sklearn.metrics import precision_recall_fscore_support as figures_of
-
-    which = list(range(len(labels))) if isinstance(gold, np.ndarray) else labels
-    settings: dict[str, Any] = {"labels": which, "zero_division": 0}
-    *columns, support = figures_of(gold, found, average=None, **settings)
-    rows = {
-        label: {**dict(zip(FIGURES, map(float, values), strict=True)), "n": int(n)}
-        for label, *values, n in zip(labels, *columns, support, strict=True)
-    }
-    averages = {}
-    for name in ("micro", "macro"):
-        *values, _ = figures_of(gold, found, average=name, **settings)
-        averages[name] = {
-            **dict(zip(FIGURES, map(float, values), strict=True)),
-            "n": int(support.sum()),
-        }
-    return rows, averages
 
 
 def label_areas(gold: np.ndarray, score: np.ndarray) -> dict[int, float]:
@@ -233,9 +208,7 @@ def best_threshold(gold: np.ndarray, score: np.ndarray, *, before: float) -> Thr
     )
 
 
-def mistake_in(
-    record: Classed, kind: str, number: int, gold: str, found: str, score: float
-) -> Mistake:
+def mistake_in(record: Classed, kind: str, gold: str, found: str, score: float) -> Mistake:
     """Return a mistake about a whole text."""
     text = record.text if record.pair is None else f"{record.text}\n— {record.pair}"
-    return Mistake(kind, number, text[:TEXT_CHARS], gold, found, score)
+    return Mistake(kind, record.place, text[:TEXT_CHARS], gold, found, score)

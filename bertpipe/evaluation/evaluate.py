@@ -1,6 +1,6 @@
 """Score a model, or a finished run, on a labelled file."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -9,13 +9,13 @@ from typing import Any
 from bertpipe.annotators.base import BertAnnotator
 from bertpipe.config import EncoderSettings
 from bertpipe.encoder.resolve import resolve
-from bertpipe.errors import ConfigError, CorpusError
+from bertpipe.errors import ConfigError
 from bertpipe.evaluation import language
 from bertpipe.evaluation.answers import AnswerScorer
 from bertpipe.evaluation.baseline import score_baseline
 from bertpipe.evaluation.classes import ClassScorer, MultiLabelScorer
 from bertpipe.evaluation.entities import EntityScorer
-from bertpipe.evaluation.gold import Classed, Gold, Marked, as_gold, labels_of
+from bertpipe.evaluation.gold import Classed, Gold, Marked, as_gold, check_labels
 from bertpipe.evaluation.predict import (
     COLUMN,
     GIVEN,
@@ -31,7 +31,6 @@ from bertpipe.training.settings import Kind, Source, TaskSettings
 from bertpipe.training.tasks import read_records
 
 Progress = Callable[[int, int], None]
-SHOWN_LABELS = 12
 SETTINGS = ("max_length", "stride", "precision", "device")
 
 
@@ -106,15 +105,16 @@ def evaluate_model(
     annotators = annotators_for(model, kind, records[0], options)
     last: Any = annotators[-1]
     labels = last.labels if kind != "question_answering" else ()
-    check_labels(records, labels, source.path, f"model {model!r}")
+    check_labels(records, labels, f"model {model!r}")
     make = partial(make_scorer, kind, labels, is_multi=is_multi)
     scorers = {annotator.name: make(options) for annotator in annotators}
     baseline = None
     if train is not None:
         learned = read_gold(kind, train, options.rename, is_multi=is_multi)
+        check_labels(learned, labels, f"model {model!r}")
         scorer = make(options.without_details())
         baseline = score_baseline(learned, records, scorer, is_multi=is_multi)
-    scores = score_records(annotators, records, source.path, scorers, options.progress)
+    scores = score_records(annotators, records, scorers, options.progress)
     return Evaluation(
         model=model,
         data=source.path.name,
@@ -159,13 +159,12 @@ def what_it_does(model: str, options: Options) -> tuple[Kind, bool]:
 def score_records(
     annotators: Sequence[BertAnnotator],
     records: Sequence[Gold],
-    path: Path,
     scorers: Mapping[str, Scorer],
     progress: Progress | None,
 ) -> dict[str, Scores]:
     """Annotate the records piece by piece and return the scores of each annotator."""
     n_done = 0
-    for batch, found in predictions(annotators, records, path):
+    for batch, found in predictions(annotators, records):
         for name, scorer in scorers.items():
             scorer.add(batch, found[name].to_pylist())
         n_done += len(batch)
@@ -213,19 +212,6 @@ def read_gold(
     task = TaskSettings(name="evaluate", kind=kind, train={}, dev=data, multi_label=is_multi)
     # An I- begins an entity behind another type, whatever the scheme, as the CoNLL scorer reads it.
     return [as_gold(r, rename) for r in read_records(task, replace(source, to_iob2=True))]
-
-
-def check_labels(records: Iterable[Gold], labels: Sequence[str], path: Path, whose: str) -> None:
-    """Raise CorpusError if the data have a label that is not among `labels`."""
-    unknown = sorted(set(labels_of(records)) - set(labels))
-    if not unknown:
-        return
-    more = f" and {len(labels) - SHOWN_LABELS} more" if len(labels) > SHOWN_LABELS else ""
-    known = ", ".join(labels[:SHOWN_LABELS]) + more
-    raise CorpusError(
-        f"{path} has the label {unknown[0]!r}, which {whose} does not have (it has {known}); "
-        f"correct the data or rename it, as in --rename {unknown[0]}={(labels or ['LABEL'])[0]}."
-    )
 
 
 def make_scorer(kind: Kind, labels: Sequence[str], options: Options, *, is_multi: bool) -> Scorer:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -109,9 +108,9 @@ def _wanted(kind: Kind, settings: ModelSettings, *, are_pairs: bool) -> dict[str
 
 
 def predictions(
-    annotators: Sequence[BertAnnotator], records: Sequence[Gold], path: Path
+    annotators: Sequence[BertAnnotator], records: Sequence[Gold]
 ) -> Iterator[tuple[list[Gold], dict[str, pa.Array]]]:
     """Yield pieces of the records with what each annotator found, a column each."""
     shared = Pass(annotators)
     for batch in batches(records):
-        yield batch, shared.run(columns(batch, path)).columns
+        yield batch, shared.run(columns(batch)).columns

@@ -18,11 +18,11 @@ class Mistake:
     """Something found that is not so, or not found.
 
     text: the record's, or what of it is near. start, end: the part of it that it is about, if it is
-    a part. record: its number among those scored, from 0. score: what the model gave, if anything.
+    a part. place: its file and line. score: what the model gave, if anything.
     """
 
     kind: str
-    record: int
+    place: str
     text: str
     gold: str
     found: str

@@ -1,19 +1,27 @@
 """Score what a run has written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from bertpipe.annotators.tags import read_tags
-from bertpipe.errors import ConfigError, CorpusError
-from bertpipe.evaluation.evaluate import Evaluation, Options, check_labels, make_scorer, read_gold
-from bertpipe.evaluation.gold import Asked, Gold, labels_of
-from bertpipe.records import ERROR
+from bertpipe.errors import ConfigError
+from bertpipe.evaluation.evaluate import (
+    Evaluation,
+    Options,
+    make_scorer,
+    read_gold,
+)
+from bertpipe.evaluation.gold import check_labels, labels_of
+from bertpipe.evaluation.joining import Change, join, score_rows
 from bertpipe.training.settings import Kind, Source
 from bertpipe.view.columns import Kind as Shown
 from bertpipe.view.columns import choose
-from bertpipe.view.output import Output, open_output, rows
+from bertpipe.view.output import Output, batches, open_output
 
 KINDS: Mapping[Shown, Kind] = {
     Shown.SPANS: "token_classification",
@@ -21,9 +29,6 @@ KINDS: Mapping[Shown, Kind] = {
     Shown.ANSWERS: "question_answering",
 }
 CLASSIFIER = "bert_classifier"  # one whose labels are its model's
-NO_LIMIT = 1 << 62
-SHOWN_CHARS = 60
-Key = tuple[str, str | None]
 
 
 def evaluate_output(
@@ -41,20 +46,21 @@ def evaluate_output(
     """
     output = open_output(folder)
     name, kind = choose_column(output, column)
-    is_multi = kind == "text_classification" and gives_several(output, name)
+    seen, is_multi = classes_in(output, name) if kind == "text_classification" else (set(), False)
     records = read_gold(kind, source, options.rename, is_multi=is_multi)
-    values, n_errors = join(output, name, records, source.path)
     component = component_of(output, name)
-    labels = found_labels(component, kind, values)
+    labels = found_labels(component, kind, seen)
     if labels:
-        check_labels(records, labels, source.path, f"column {name!r}")
+        check_labels(records, labels, f"column {name!r}")
     everything = sorted({*labels, *labels_of(records)})
-    if is_multi:
-        values, options = with_threshold(values, everything, options, component)
-    elif kind == "question_answering":
+    if kind == "question_answering":
         check_answers(component, options)
+    change: Change = as_it_is
+    if is_multi:
+        change, options = with_threshold(everything, options, component)
     scorer = make_scorer(kind, everything, options, is_multi=is_multi)
-    scorer.add(records, values)
+    joined = join(output, name, records, source.path)
+    n_errors = score_rows(joined, scorer, change, len(records), options.progress)
     return Evaluation(
         model=f"{folder.resolve().name}, column {name}",
         data=source.path.name,
@@ -82,74 +88,21 @@ def choose_column(output: Output, wanted: str | None) -> tuple[str, Kind]:
     return name, KINDS[kind]
 
 
-def join(output: Output, name: str, records: Sequence[Gold], path: Path) -> tuple[list[Any], int]:
-    """Return what the column has for each record, and how many of these rows are in error."""
-    places: dict[Key, list[int]] = {}
-    for number, record in enumerate(records):
-        places.setdefault(key_of(record), []).append(number)
-    values: list[Any] = [None] * len(records)
-    missing = set(places)
-    n_errors = 0
-    for key, value, is_error in annotations(output, name, has_questions=is_asked(records)):
-        for number in places.get(key, ()):
-            values[number] = value
-        n_errors += is_error and key in missing
-        missing.discard(key)
-    if missing:
-        first = records[min(places[key][0] for key in missing)]
-        raise CorpusError(
-            f"{len(missing):,} of {len(places):,} texts of {path} are not in {output.folder} (the "
-            f"first is {first.text[:SHOWN_CHARS]!r}); annotate them too, or leave them out."
-        )
-    return values, n_errors
+def classes_in(output: Output, name: str) -> tuple[set[str], bool]:
+    """Return the classes that a column has, and whether it gives any number of labels to a text.
 
-
-def key_of(record: Gold) -> Key:
-    """Return what a record and its row have in common."""
-    return record.text, record.question if isinstance(record, Asked) else None
-
-
-def is_asked(records: Sequence[Gold]) -> bool:
-    """Tell whether the records are questions."""
-    return isinstance(records[0], Asked)
-
-
-def annotations(
-    output: Output, name: str, *, has_questions: bool
-) -> Iterator[tuple[Key, Any, bool]]:
-    """Yield the key, the annotation and whether there is an error, of every row or question."""
-    field = question_field(output, name) if has_questions else None
-    columns = [output.text_field, name, ERROR, *([field] if field else [])]
-    questions = output.questions(name)
-    for row in rows(output, columns=columns, where=(), limit=NO_LIMIT):
-        text, value, is_error = row[output.text_field], row[name], row[ERROR] is not None
-        if not has_questions:
-            yield (text, None), value, is_error
-            continue
-        asked = {row[field]: row[field]} if field else questions
-        for label, question in asked.items():
-            answers = [each for each in value or () if each["question"] == label]
-            yield (text, question), answers, is_error
-
-
-def question_field(output: Output, name: str) -> str | None:
-    """Return the column with the question of each row, if the run asked these."""
-    settings = output.parts[0].job.fingerprint.get(f"component {name}", {})
-    field = settings.get("question_field")
-    if field is not None and field not in output.schema.names:
-        raise ConfigError(
-            f"{output.folder} has no column {field!r} with the questions; run with --keep {field} "
-            "as well."
-        )
-    return field
-
-
-def gives_several(output: Output, name: str) -> bool:
-    """Tell whether a classifier gave any number of labels: where it gives one, each row has one."""
-    return any(
-        row[name] is not None and len(row[name].get("labels", [0])) != 1
-        for row in rows(output, columns=[name], where=(), limit=NO_LIMIT)
-    )
+    Where it gives one, each row has one.
+    """
+    seen: set[str] = set()
+    is_multi = False
+    for batch in batches(output, [name]):
+        rows = batch[name].drop_null()
+        fields = {field.name for field in rows.type}
+        scored = pc.list_flatten(rows.field("scores")) if "scores" in fields else rows
+        seen.update(pc.unique(scored.field("label")).to_pylist())
+        if "labels" in fields:
+            is_multi |= pc.any(pc.not_equal(pc.list_value_length(rows.field("labels")), 1)).as_py()
+    return seen - {None}, is_multi
 
 
 def component_of(output: Output, name: str) -> Mapping[str, Any]:
@@ -161,19 +114,24 @@ def component_of(output: Output, name: str) -> Mapping[str, Any]:
     return {"settings": {}}
 
 
+def as_it_is(value: Any) -> Any:
+    """Return an annotation."""
+    return value
+
+
 def with_threshold(
-    values: list[Any], labels: Sequence[str], options: Options, component: Mapping[str, Any]
-) -> tuple[list[Any], Options]:
-    """Return sets of labels as they are with the threshold asked for, or else the run's own."""
+    labels: Sequence[str], options: Options, component: Mapping[str, Any]
+) -> tuple[Change, Options]:
+    """Return what puts the threshold asked for into an annotation, or else leaves the run's own."""
     own = component["settings"].get("threshold", 0.5)
     if options.threshold in (None, own):
-        return values, replace(options, threshold=own)
-    return [_relabelled(value, labels, options.threshold) for value in values], options
+        return as_it_is, replace(options, threshold=own)
+    return partial(_relabelled, labels=labels, threshold=options.threshold), options
 
 
-def _relabelled(value: Any, labels: Sequence[str], threshold: float | None) -> Any:
-    if value is None or threshold is None:
-        return value
+def _relabelled(value: Any, *, labels: Sequence[str], threshold: float) -> Any:
+    if value is None:
+        return None
     scores = value["scores"]
     if len(scores) < len(labels) and scores[-1]["score"] >= threshold:
         raise ConfigError(
@@ -195,14 +153,13 @@ def check_answers(component: Mapping[str, Any], options: Options) -> None:
         )
 
 
-def found_labels(component: Mapping[str, Any], kind: Kind, values: Sequence[Any]) -> list[str]:
-    """Return the labels that the column can have, as far as it is known."""
+def found_labels(component: Mapping[str, Any], kind: Kind, seen: Iterable[str]) -> list[str]:
+    """Return the labels that the column can have, as far as it is known; seen: that it has."""
     known = component.get("labels") or ()
     if kind == "text_classification":
-        scores = (each for value in values if value for each in value.get("scores") or [value])
         new = component["settings"].get("labels") or {}
         own = known if component.get("factory") == CLASSIFIER else ()
-        return sorted({*(each["label"] for each in scores), *(new.get(name, name) for name in own)})
+        return sorted({*seen, *(new.get(name, name) for name in own)})
     if kind == "token_classification" and known:
         return sorted(set(read_tags(known).types) - {"O"})
     return []

@@ -75,7 +75,7 @@ def rows(
     """Yield the first `limit` rows that meet every condition, as dicts with the columns."""
     n_left = limit
     needed = {*columns, *(name for condition in where for name in condition.columns)}
-    for batch in _batches(output, sorted(needed)):
+    for batch in batches(output, sorted(needed)):
         chosen = np.ones(batch.num_rows, dtype=bool)
         for condition in where:
             chosen &= condition.mask(batch)
@@ -86,7 +86,8 @@ def rows(
             return
 
 
-def _batches(output: Output, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def batches(output: Output, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield all rows, some at a time."""
     for part in output.parts:
         with pq.ParquetFile(part.path) as file:
             yield from file.iter_batches(_BATCH_ROWS, columns=columns)

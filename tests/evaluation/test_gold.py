@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from bertpipe.errors import CorpusError
@@ -51,6 +49,7 @@ def test_batches_hold_every_record_once(monkeypatch):
     assert [len(batch) for batch in batches(records)] == [2, 3, 1]
 
 
-def test_a_text_that_is_no_unicode_names_the_file():
-    with pytest.raises(CorpusError, match=r"x\.csv has a text with a lone surrogate.*'so '"):
-        columns([Classed("so \ud800", ())], Path("x.csv"))
+def test_a_text_that_is_no_unicode_names_its_line():
+    records = [Classed("fine", ()), Classed("so \ud800", (), place="x.csv line 3")]
+    with pytest.raises(CorpusError, match=r"x\.csv line 3 has a text with a lone.*'so '"):
+        columns(records)

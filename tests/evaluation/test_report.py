@@ -26,7 +26,7 @@ def classes(name: str = "model", text: str = EVIL) -> Evaluation:
     for i in range(30):
         found = labels[i % 2]
         value = {"label": found, "score": 0.5 + i / 100, "labels": [found], "scores": []}
-        scorer.add([Classed(text, (labels[i % 3],))], [value])
+        scorer.add([Classed(text, (labels[i % 3],), place=f"{EVIL} line {i}")], [value])
     scores = scorer.scores()
     return Evaluation(name, EVIL, "text_classification", {"max_length": 512}, scores)
 
@@ -71,7 +71,7 @@ def test_all_that_was_found_is_in_the_page():
         "ROC-AUC",
         "expected calibration error",
         "No entity there",
-        "record 0",
+        "onerror=alert(1)&gt; $x^2$ line 2",
     ):
         assert text in html
     assert html.count("data:image/svg+xml;base64,") == 4 + 2

@@ -1,9 +1,15 @@
 """Thresholds of finished runs: those asked for, the run's own, and scores that a run left out."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
+
+from bertpipe.evaluation.evaluate import Options
+from bertpipe.evaluation.stored import evaluate_output
+from bertpipe.testing import tiny_model
+from bertpipe.training.settings import Source
 
 
 @pytest.fixture
@@ -85,3 +91,36 @@ def test_answers_that_the_run_left_out_are_missed(call, annotated, data, asked):
         "--components.NAME.no_answer_threshold 0, and evaluate that."
     ) in " ".join(result.output.split())
     assert figures(call, out, "--gold", data["qa"], "--threshold", "0.6")["n_records"] == 10
+
+
+@pytest.fixture
+def scored(call, tmp_path):
+    """Return a function that measures the bytes at the peak of scoring a run on so many texts."""
+    labels = [f"label {i}" for i in range(60)]
+    problem = "multi_label_classification"
+    size: dict = {"labels": labels, "problem_type": problem, "max_length": 256}
+    model = tiny_model(tmp_path / "m", task="classifier", **size)
+
+    def scored(n_texts: int) -> int:
+        gold, out = tmp_path / f"{n_texts}.jsonl", tmp_path / f"{n_texts}"
+        rows = ({"text": f"The sea {i}", "label": [labels[i % 60]]} for i in range(n_texts))
+        gold.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        run = ["run", gold, "--components", "found=bert_classifier", "-o", out, "--quiet"]
+        run += ["--workers", 0, f"--components.found.model={model}", "--components.found.top_k=60"]
+        assert call(*run).exit_code == 0
+        evaluate_output(out, Source(path=gold), Options())
+        tracemalloc.start()
+        try:
+            evaluate_output(out, Source(path=gold), Options())
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return scored
+
+
+def test_the_scores_of_a_run_are_not_held_as_its_annotations(scored, monkeypatch):
+    """60 scores as Python objects are some 20,000 bytes a text, as numbers and bools 360."""
+    monkeypatch.setattr("bertpipe.evaluation.joining.N_ROWS", 200)
+    small, large = scored(600), scored(1_600)
+    assert (large - small) / 1_000 < 4_000
