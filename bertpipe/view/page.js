@@ -8,6 +8,8 @@
   const form = document.querySelector("form");
   const boxes = [...form.querySelectorAll("input[data-group]")];
   const groupOf = new Map(boxes.map((box) => [Number(box.value), box.dataset.group]));
+  const buttons = document.querySelectorAll(".pager button");
+  const turners = document.querySelectorAll(".pager input");
   const slider = document.getElementById("least");
   let matching = [];
   let visible = new Set([...articles.keys()].slice(0, perPage));
@@ -54,9 +56,14 @@
       ? `${(first + 1).toLocaleString("en")}–${(first + shown.length).toLocaleString("en")} of ${total}`
       : "0 documents";
     for (const each of document.querySelectorAll(".range")) each.textContent = range;
-    for (const button of document.querySelectorAll(".pager button")) {
-      const next = page + Number(button.dataset.step);
-      button.disabled = next < 0 || next * perPage >= matching.length;
+    for (const each of document.querySelectorAll(".pages")) each.textContent = (lastPage() + 1).toLocaleString("en");
+    for (const each of document.querySelectorAll(".turn")) each.hidden = lastPage() === 0;
+    for (const input of turners) {
+      input.value = page + 1;
+      input.max = lastPage() + 1;
+    }
+    for (const button of buttons) {
+      button.disabled = Number(button.dataset.step) < 0 ? page === 0 : page === lastPage();
     }
     document.querySelector(".none").hidden = shown.length > 0;
   }
@@ -70,16 +77,23 @@
     show();
   }
 
-  function turn(step) {
-    page += step;
+  function lastPage() {
+    return Math.max(0, Math.ceil(matching.length / perPage) - 1);
+  }
+
+  function turnTo(wanted) {
+    page = Math.min(Math.max(wanted, 0), lastPage());
     show();
     document.querySelector("main").scrollIntoView();
   }
 
   form.addEventListener("input", filter);
   form.addEventListener("reset", () => setTimeout(filter));
-  for (const button of document.querySelectorAll(".pager button")) {
-    button.addEventListener("click", () => turn(Number(button.dataset.step)));
+  for (const button of buttons) {
+    button.addEventListener("click", () => turnTo(page + Number(button.dataset.step)));
+  }
+  for (const input of turners) {
+    input.addEventListener("change", () => turnTo((Math.round(input.valueAsNumber) || page + 1) - 1));
   }
   if (window.matchMedia("(max-width: 52rem)").matches) {
     document.querySelector(".panel").open = false;
