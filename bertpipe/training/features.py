@@ -60,7 +60,6 @@ class Encoder:
             stride=self.stride,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
-            return_token_type_ids=True,
         )
 
     def clipped(self, questions: list[str]) -> list[str]:
@@ -214,5 +213,7 @@ def one_window_each(
 
 
 def _feature(found: Any, row: int, target: Any, record: int, positions: Sequence[Any]) -> Feature:
-    ids, types = found["input_ids"][row], found["token_type_ids"][row]
+    ids = found["input_ids"][row]
+    # As in use, all of one type where the tokenizer gives none.
+    types = found["token_type_ids"][row] if "token_type_ids" in found else [0] * len(ids)
     return Feature(ids, types, target, record, positions)

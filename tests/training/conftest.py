@@ -27,7 +27,10 @@ def base(tmp_path_factory) -> Path:
     special = {
         f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")
     }
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=64, **special)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=64, model_input_names=names, **special
+    )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(

@@ -153,3 +153,13 @@ def test_the_pieces_of_a_word_that_a_run_takes_for_words_have_its_label(tokenize
 )
 def test_a_tag_goes_on_inside_a_word_where_the_scheme_marks_no_ends(tag, labels, expected):
     assert goes_on(tag, labels) == expected
+
+
+@pytest.mark.parametrize("has_types", [True, False])
+def test_a_pair_has_two_types_where_the_model_will_be_given_them(base, has_types):
+    tokenizer = load_tokenizer(base)
+    names = ["input_ids", "attention_mask", *(["token_type_ids"] if has_types else [])]
+    tokenizer.model_input_names = names
+    question = Question("who ?", "anna", ((0, "anna"),), "t")
+    (feature,) = Encoder(tokenizer, 32, 8).questions([question])
+    assert feature.types == [0, 0, 0, 0, *([1, 1] if has_types else [0, 0])]
