@@ -98,8 +98,12 @@ def _rounds(
         at_best = np.flatnonzero(odds == np.repeat(best, n_rows))
         row = at_best[np.flatnonzero(np.diff(rows.item[at_best], prepend=-1))]
         row = row[odds[row] > -np.inf]
-        score = np.exp(-np.logaddexp(0.0, -odds[row].astype(np.float64))).astype(np.float32)
-        yield rows.item[row], rows.token[row], rows.token[row] + reach[row], score
+        yield rows.item[row], rows.token[row], rows.token[row] + reach[row], likelihood(odds[row])
+
+
+def likelihood(odds: np.ndarray) -> np.ndarray:
+    """Return the scores of answers, float32, from their log odds against no answer."""
+    return np.exp(-np.logaddexp(0.0, -odds.astype(np.float64))).astype(np.float32)
 
 
 def best_spans(

@@ -8,7 +8,8 @@ from bertpipe.encoder.resolve import resolve
 from bertpipe.errors import ConfigError, ModelError
 from bertpipe.evaluation.evaluate import Evaluation, Options, evaluate_model
 from bertpipe.training.card import dev_lines, put_scores
-from bertpipe.training.settings import TaskSettings, TrainSettings
+from bertpipe.training.settings import Source, TaskSettings, TrainSettings
+from bertpipe.training.tasks import least_score
 
 # Those that `bertpipe train` writes into a card.
 CARD_FIGURES = {
@@ -33,7 +34,7 @@ def _evaluate_task(
     folder: str, task: TaskSettings, options: Options
 ) -> Iterator[tuple[str, Evaluation]]:
     for name, source in task.dev.items():
-        yield name, evaluate_model(folder, source, _as_recipe(options, task, source.max_length))
+        yield name, evaluate_model(folder, source, _as_recipe(options, task, source))
 
 
 def task_models(model: str, settings: TrainSettings, only: str | None) -> dict[str, str]:
@@ -81,18 +82,18 @@ def _of_card(task: TaskSettings, figures: Mapping[str, float]) -> dict[str, floa
     return {name: figures[name] for name in CARD_FIGURES[task.kind] if name in figures}
 
 
-def _as_recipe(options: Options, task: TaskSettings, max_length: int | None) -> Options:
+def _as_recipe(options: Options, task: TaskSettings, source: Source) -> Options:
     """Return the options with what the recipe says; what the options say goes first."""
     encoder = replace(
         options.encoder,
-        max_length=options.encoder.max_length or max_length or task.max_length,
+        max_length=options.encoder.max_length or source.max_length or task.max_length,
         stride=task.stride,
     )
-    threshold = task.threshold if task.multi_label else None
+    threshold = least_score(task, source) if options.threshold is None else options.threshold
     return replace(
         options,
         task=task.kind,
         encoder=encoder,
         rename={**task.rename, **options.rename},
-        threshold=threshold if options.threshold is None else options.threshold,
+        threshold=threshold,
     )

@@ -12,6 +12,7 @@ from bertpipe.report import versions
 from bertpipe.training.curves import PICTURE, TABLE
 from bertpipe.training.hardware import describe_hardware
 from bertpipe.training.settings import Source, TaskSettings, TrainSettings
+from bertpipe.training.tasks import least_score
 
 if TYPE_CHECKING:
     from bertpipe.training.loop import Trained
@@ -149,7 +150,8 @@ def evaluate_commands(folder: Path, settings: TrainSettings, task: TaskSettings)
     for source in task.dev.values():
         words = ["bertpipe", "evaluate", shown(folder, settings), shown(source.path, settings)]
         words += [f"--max-length={source.max_length or task.max_length}", f"--stride={task.stride}"]
-        words += [f"--threshold={task.threshold}"] if task.multi_label else []
+        least = least_score(task, source)
+        words += [] if least is None else [f"--threshold={least}"]
         commands.append(shlex.join([*words, *source_options(source), *rename]))
     return commands
 

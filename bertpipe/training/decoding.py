@@ -82,7 +82,7 @@ def decode_masks(dev: Dev, scores: list[Any]) -> list[np.ndarray]:
 
 
 def decode_questions(dev: Dev, scores: list[Any]) -> list[tuple[float, str]]:
-    """Return the best span of all windows of each question: its score over no answer, its text."""
+    """Return the best span of all windows of each question: its log odds, its text."""
     best: dict[int, tuple[float, str]] = {}
     for feature, logits in zip(dev.features, scores, strict=True):
         value, start, end = best_span(feature, logits)
@@ -93,7 +93,10 @@ def decode_questions(dev: Dev, scores: list[Any]) -> list[tuple[float, str]]:
 
 
 def best_span(feature: Feature, logits: np.ndarray) -> tuple[float, int, int]:
-    """Return the best answer of a window: its score over no answer, first and last character."""
+    """Return the best answer of a window: its log odds, first and last character.
+
+    The odds are those against no answer. A window without a token of the context has none.
+    """
     allowed = np.array([span is not None for span in feature.positions])
     starts = np.where(allowed, logits[:, 0], -np.inf)
     ends = np.where(allowed, logits[:, 1], -np.inf)
@@ -102,5 +105,7 @@ def best_span(feature: Feature, logits: np.ndarray) -> tuple[float, int, int]:
     band = np.triu(np.ones((n, n), bool)) & np.tril(np.ones((n, n), bool), MAX_ANSWER_TOKENS - 1)
     best = int(np.where(band, sums, -np.inf).argmax())
     first, last = divmod(best, n)
+    if not allowed[first]:
+        return -np.inf, 0, 0
     value = float(sums[first, last] - logits[0].sum())
     return value, feature.positions[first][0], feature.positions[last][1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bertpipe.annotators.answers import likelihood
 from bertpipe.training.batches import inputs, plan
 from bertpipe.training.decoding import (
     decode_masks,
@@ -79,7 +80,7 @@ def scoring_of(task: Task, labels: Sequence[str]) -> Scoring:
     if kind == "token_classification":
         return Scoring(partial(decode_words, labels=labels, scheme=task.tag_scheme), score_words)
     if kind == "question_answering":
-        return Scoring(decode_questions, score_questions)
+        return Scoring(decode_questions, partial(score_questions, threshold=threshold))
     if kind == "masked_language_model":
         return Scoring(decode_masks, score_masks)
     if task.settings.multi_label:
@@ -160,8 +161,17 @@ def score_masks(records: Sequence[Any], found: Sequence[np.ndarray]) -> dict[str
     return {"accuracy": float(n_found / n_hidden), "perplexity": float(np.exp(loss / n_hidden))}
 
 
-def score_questions(records: Sequence[Any], found: Sequence[tuple[float, str]]) -> dict[str, float]:
-    """Answer each question that has an answer by its best span."""
-    pairs = [(r, text) for r, (_, text) in zip(records, found, strict=True) if r.answers]
-    answers = [[text for _, text in record.answers] for record, _ in pairs]
-    return answer_scores(answers, [text for _, text in pairs])
+def score_questions(
+    records: Sequence[Any], found: Sequence[tuple[float, str]], *, threshold: float
+) -> dict[str, float]:
+    """Answer each question by its best span.
+
+    Where some have no answer, a span whose score is below the threshold is none, as in SQuAD 2.0.
+    """
+    answers = [[text for _, text in record.answers] for record in records]
+    texts = [text for _, text in found]
+    if not all(answers):
+        scores = likelihood(np.array([value for value, _ in found]))
+        is_one = scores >= threshold
+        texts = [text if one else "" for text, one in zip(texts, is_one, strict=True)]
+    return answer_scores(answers, texts)

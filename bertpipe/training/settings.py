@@ -75,7 +75,7 @@ class TaskSettings:
     max_length: int = 256  # tokens, special tokens counted
     stride: int = 64  # tokens that neighbouring windows share
     multi_label: bool = False  # text classification: any number of labels can hold
-    threshold: float = 0.5  # multi label: the score from which on a label counts as found
+    threshold: float = 0.5  # multi label, and QA without answers: the score from which on it counts
     rename: Mapping[str, str] = field(
         default_factory=dict
     )  # label in the data -> label of the model

@@ -240,6 +240,17 @@ def open_model(
     return model.float(), found["missing_keys"]
 
 
+def least_score(settings: TaskSettings, source: Source) -> float | None:
+    """Return the score from which on something counts in a dev file; None if the best always does.
+
+    An answer has to reach one where some questions of the file have none.
+    """
+    if settings.kind == "question_answering":
+        has_all = all(question.answers for question in read_squad(source))
+        return None if has_all else settings.threshold
+    return settings.threshold if settings.multi_label else None
+
+
 def read_records(settings: TaskSettings, source: Source) -> list[Any]:
     """Read the records of a data file, with the labels of the model."""
     if settings.kind == "question_answering":

@@ -5,6 +5,7 @@ written by golden/language.py.
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ from bertpipe.evaluation.gold import Asked, Classed, marked_words
 from bertpipe.evaluation.language import hidden_figures, score_pairs
 from bertpipe.training.features import Feature
 from bertpipe.training.masking import judge
-from bertpipe.training.scoring import pieces
-from bertpipe.training.sources import Labelled
+from bertpipe.training.scoring import pieces, score_questions
+from bertpipe.training.sources import Labelled, Question
 from bertpipe.training.tasks import Dev
 
 DIGITS = 5e-5
@@ -72,6 +73,20 @@ def test_answers_score_as_the_script_of_squad_scores_them(threshold):
     assert scores.figures == near(pick(expected, scores.figures))
     for group in (WITH, WITHOUT):
         assert pick(scores.rows[group], expected[group]) == near(expected[group])
+
+
+def test_answers_of_dev_files_score_as_the_script_of_squad_scores_them():
+    stored = golden("answers")
+    questions = [
+        Question(r["question"], "context", tuple((0, text) for text in r["answers"]), "article")
+        for r in stored["records"]
+    ]
+    found = [(math.log(r["score"] / (1 - r["score"])), r["found"]) for r in stored["records"]]
+    expected = pick(stored["expected"]["0.5"], ("exact_match", "f1"))
+    assert score_questions(questions, found, threshold=0.5) == near(expected)
+    with_answer = [(one, other) for one, other in zip(questions, found, strict=True) if one.answers]
+    expected = stored["expected"]["0.0"][WITH]
+    assert score_questions(*zip(*with_answer, strict=True), threshold=0.5) == near(expected)
 
 
 def test_the_best_threshold_for_no_answer_is_that_of_the_script_of_squad():

@@ -9,6 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from bertpipe.errors import ConfigError, CorpusError, ModelError
+from bertpipe.evaluation.answers import WITHOUT
+from bertpipe.evaluation.evaluate import Options
+from bertpipe.evaluation.recipe import evaluate_recipe
 from bertpipe.testing import tiny_model
 from bertpipe.training.base import load_tokenizer, resolve_base, task_base
 from bertpipe.training.batches import inputs
@@ -210,6 +213,24 @@ def test_dev_questions_without_any_answer_are_refused(recipe, squad):
     other.write_text(json.dumps(content))
     with pytest.raises(CorpusError, match=r"none\.json has no question with an answer"):
         train(recipe("qa", **{"tasks.qa.dev.file.path": str(other)}))
+
+
+def test_dev_questions_without_an_answer_count_and_evaluate_counts_them_alike(recipe, squad):
+    content = json.loads(squad.read_text())
+    content["data"][0]["paragraphs"][0]["qas"][0]["answers"] = []
+    other = squad.with_name("some.json")
+    other.write_text(json.dumps(content))
+    paths = {f"tasks.qa.{part}.file.path": str(other) for part in ("train", "dev")}
+    settings = recipe("qa", **paths, **{"training.epochs": 60})
+    said: list[str] = []
+    run_recipe(settings, command="bertpipe train recipe.cfg", report=said.append)
+    (found,) = evaluate_recipe(str(settings.output), settings, Options())
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in found.scores.figures.items())
+    assert f"qa on file: {figures}" in said
+    assert found.scores.figures == {"exact_match": 1.0, "f1": 1.0}
+    assert found.scores.rows[WITHOUT]["n"] == 1
+    card = (settings.output / "README.md").read_text()
+    assert "--threshold=0.5" in read_section(card, "Check the scores")[1]
 
 
 def test_a_model_folder_is_no_trunk_whatever_lies_in_it(base, tmp_path):
