@@ -88,6 +88,25 @@ def cpu(
 
 
 @main.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Records of each dev file.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
+@output_option
+def precision(data: Path, limit: int | None, device: str, output: Path | None) -> None:
+    """Measure what bf16 and int8 change on the dev files of the embedded models.
+
+    DATA holds the data sets as the recipes in configs/train name them.
+    """
+    from benchmarks.precision import run
+
+    head = [
+        "| model | dev file | precision | labels as in fp32 | fp32 | change |",
+        "|---" * 6 + "|",
+    ]
+    _tell([*head, *run(data, limit=limit, device=device)], output)
+
+
+@main.command()
 @repeats_option
 @output_option
 def parts(repeats: int, output: Path | None) -> None:

@@ -147,14 +147,25 @@ def _quantised(graph: Any, tokenizer: Any, template: Template) -> Any:
 
 
 def _calibration(tokenizer: Any, template: Template) -> Iterator[np.ndarray]:
-    """Yield ids, types and mask of windows, int64 (3, 1, length)."""
+    """Yield ids, types and mask of windows, int64 (3, 1, length): each text, alone and in a pair.
+
+    A head for pairs meets numbers that single texts do not have.
+    """
     texts = Path(__file__).with_name("calibration.txt").read_text(encoding="utf-8").splitlines()
-    tokens = tokenize(tokenizer, texts)
-    items = Items(np.arange(len(texts)))
-    windows = cut(tokens, items, template, max_length=N_CALIBRATION_TOKENS, stride=0)
-    for i in range(len(windows)):
-        batch = pack(np.array([i]), tokens, windows, template)
-        yield np.stack([batch.ids, batch.types, np.ones_like(batch.ids)])[:, None]
+    tokens, every = tokenize(tokenizer, texts), np.arange(len(texts))
+    firsts = tokenize(tokenizer, [text.partition(". ")[0] for text in texts])
+    for items, prefixes in ((Items(every), None), (Items(every, np.roll(every, 1)), firsts)):
+        windows = cut(
+            tokens,
+            items,
+            template,
+            max_length=N_CALIBRATION_TOKENS,
+            stride=0,
+            prefixes=prefixes,
+        )
+        for i in range(len(windows)):
+            batch = pack(np.array([i]), tokens, windows, template, prefixes)
+            yield np.stack([batch.ids, batch.types, np.ones_like(batch.ids)])[:, None]
 
 
 @contextlib.contextmanager
