@@ -66,7 +66,7 @@ def _measure(
     labels = first.labels if task.kind != "question_answering" else ()
     scorer = make_scorer(task.kind, labels, options, is_multi=False)
     found: list[Any] = []
-    for batch, columns in predictions(annotators, records, source.path):
+    for batch, columns in predictions(annotators, records):
         values = columns[first.name].to_pylist()
         scorer.add(batch, values)
         for record, value in zip(batch, values, strict=True):
