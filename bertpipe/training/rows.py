@@ -46,7 +46,7 @@ def data_files(path: Path) -> list[Path]:
     """
     found = files_of(path)
     if not found:
-        raise CorpusError(f"The data file {path} does not exist: check the recipe's paths.")
+        raise CorpusError(f"The data file {path} does not exist: check its path.")
     return found
 
 
@@ -80,6 +80,15 @@ def read_text(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file."""
     return read_text(path).replace("\r\n", "\n").split("\n")
+
+
+def unusable(row: Row, name: str, place: str, *, settings: str) -> CorpusError:
+    """Return the error of a row without a value that is needed; settings: that name the columns."""
+    if name in row:
+        return CorpusError(
+            f"{place} has {row[name]!r:.40} in {name!r}; correct it, or leave the row out."
+        )
+    return CorpusError(f"{place} has no {name!r} (it has {', '.join(row)[:60]}): set {settings}.")
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Row]]:

@@ -23,7 +23,9 @@ def select(records: list[R], source: Source, key: Callable[[R], str]) -> list[R]
         order = sorted(range(len(records)), key=lambda i: fraction(f"{i} {key(records[i])}"))
         records = [records[i] for i in sorted(order[: source.limit])]
     if not records:
-        raise CorpusError(f"{source.path} holds no record to use: check part and limit.")
+        raise CorpusError(
+            f"{source.path} holds no record to use: look into it, and check part and limit."
+        )
     return records
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bertpipe.corpus import open_corpus
 from bertpipe.errors import CorpusError
 from bertpipe.training.examples import Labelled, Question, Sentence, join_sentences
-from bertpipe.training.rows import Row, data_files, read_lines, read_rows
+from bertpipe.training.rows import Row, data_files, read_lines, read_rows, unusable
 from bertpipe.training.schemes import as_iob2, check_scheme
 from bertpipe.training.select import fraction, select
 from bertpipe.training.settings import Source
@@ -89,7 +89,7 @@ def _tagged_texts(source: Source) -> Iterator[Sentence]:
         text = row.get(source.text_field)
         if not isinstance(text, str) or source.spans_field not in row:
             name = source.spans_field if isinstance(text, str) else source.text_field
-            raise CorpusError(f"{place} has no {name!r}: set text_field and spans_field.")
+            raise unusable(row, name, place, settings="text_field and spans_field")
         spans = read_spans(row[source.spans_field], text, place)
         words, tags = tag_words(text, spans, place)
         yield Sentence(words, tags, number, place, text, split_words(text))
@@ -121,11 +121,10 @@ def _labelled(row: Row, place: str, source: Source, *, multi_label: bool) -> Lab
     fields = [name for name in (source.text_field, source.pair_field) if name is not None]
     texts, label = [row.get(name) for name in fields], row.get(source.label_field)
     missing = [n for n, text in zip(fields, texts, strict=True) if not isinstance(text, str)]
-    missing += [source.label_field] if label is None else []
+    missing += [source.label_field] if label is None or (label == "" and not multi_label) else []
     if missing:
-        raise CorpusError(
-            f"{place} has no {missing[0]!r}: set text_field, pair_field and label_field."
-        )
+        names = "text_field, pair_field and label_field"
+        raise unusable(row, missing[0], place, settings=names)
     labels = _labels(label, place, source, multi_label=multi_label)
     pair = str(texts[1]) if len(texts) > 1 else None
     return Labelled(str(texts[0]), labels, pair, place)

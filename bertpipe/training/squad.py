@@ -53,7 +53,7 @@ def _questions(path: Path) -> Iterator[Question]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is not readable as JSON ({error}); mend it.") from error
+        raise CorpusError(f"{path} is not readable as SQuAD JSON ({error}); mend it.") from error
     lines = _lines(text)
     for number, article in enumerate(_part(content, "data", list, str(path)), start=1):
         where = f"article {number}"
@@ -89,8 +89,10 @@ def _answers(item: Any, context: str, place: str) -> Iterator[tuple[int, str]]:
     for answer in _part(item, "answers", list, place):
         start, text = _part(answer, "answer_start", int, place), _part(answer, "text", str, place)
         if not text or start < 0 or context[start : start + len(text)] != text:
+            found = context.find(text) if text else -1
+            where = f"at {start} but at {found}" if found >= 0 else "in the context"
             raise CorpusError(
-                f"{place}: the answer {text!r:.80} does not stand at {start}; correct answer_start."
+                f"{place}: the answer {text!r:.80} does not stand {where}; correct it."
             )
         yield start, text
 

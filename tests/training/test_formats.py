@@ -88,7 +88,7 @@ def test_a_span_that_does_not_fit_is_named_with_file_and_line(tmp_path, span, to
 
 def test_a_row_without_spans_is_named(tmp_path):
     path = write_jsonl(tmp_path / "x.jsonl", {"text": TEXT, "entities": []})
-    with pytest.raises(CorpusError, match=r"x\.jsonl line 1 has no 'spans': set text_field and"):
+    with pytest.raises(CorpusError, match=r"x\.jsonl line 1 has no 'spans' \(it has text, entit"):
         read_entities(Source(path=path))
 
 
@@ -286,7 +286,7 @@ def squad_text(change: dict | None, *, indent: int | None = None) -> str:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "x.json is not readable as JSON (Expecting"),
+        ("{", "x.json is not readable as SQuAD JSON (Expecting"),
         ("[]", "x.json has no 'data' that is a list; write SQuAD JSON."),
         ('{"data": [{"paragraphs": 3}]}', "x.json article 1 has no 'paragraphs' that is a list"),
         (

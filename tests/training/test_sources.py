@@ -62,7 +62,9 @@ def test_a_table_is_read_in_each_format(tmp_path, name, content):
 
 
 def test_a_missing_column_is_named(reviews):
-    with pytest.raises(CorpusError, match=r"reviews\.tsv line 2 has no 'text': set text_field"):
+    with pytest.raises(
+        CorpusError, match=r"reviews\.tsv line 2 has no 'text' \(it has sentence, label\): set"
+    ):
         read_table(Source(path=reviews))
 
 
@@ -74,8 +76,8 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"answer_start": 3}, "'Acme' does not stand at 3"),
-        ({"answer_start": -1, "text": ""}, "'' does not stand at -1"),
+        ({"answer_start": 3}, "'Acme' does not stand at 3 but at 14; correct it"),
+        ({"answer_start": -1, "text": ""}, "'' does not stand in the context; correct it"),
     ],
 )
 def test_an_answer_at_a_wrong_place_is_named(change, told, squad):
