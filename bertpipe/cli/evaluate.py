@@ -32,9 +32,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 HELP = """Score a model on labelled data, or score a finished run.
 
 MODEL is a folder, the name of an installed model, or a hub id. DATA is a labelled file: CoNLL
-columns, a table (jsonl, csv, tsv) with a text and a label, or SQuAD JSON; for a masked language
-model any texts, for next sentences texts or pairs. What is scored is what `bertpipe run` finds:
-long texts become windows in the same way.
+columns, a table (jsonl, csv, tsv, parquet) with a text and its label, texts with spans, spaCy's
+Docs, or SQuAD JSON; for a masked language model any texts, for next sentences texts or pairs. What
+is scored is what `bertpipe run` finds: long texts become windows in the same way.
 
 With --gold, MODEL is the output folder of a run. With --recipe, the data are the dev files of a
 recipe of `bertpipe train`.
@@ -85,7 +85,11 @@ def _renamed(
 @click.option("--max-length", type=click.IntRange(8), metavar="N", help="Tokens of a window.")
 @click.option("--stride", type=click.IntRange(0), metavar="N", help="Tokens windows share.")
 @encoder_options
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Score from which a label counts.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Score from which a label, or an answer, counts.",
+)
 @click.option("--find-threshold", is_flag=True, help="Find the best threshold on these data.")
 @click.option("--baseline", is_flag=True, help="Compare with TF-IDF and logistic regression.")
 @click.option("--train", type=FILE, metavar="FILE", help="What the baseline learns from.")

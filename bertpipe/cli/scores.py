@@ -34,6 +34,12 @@ def show_scores(found: Evaluation, *, n_mistakes: int) -> Iterator[str]:
     if scores.rows:
         yield ""
         yield from _rows(scores)
+    if "without an answer" in scores.rows and not found.settings.get("threshold"):
+        yield ""
+        yield (
+            "every question was answered; with --threshold 0.5 an answer has to be likelier than "
+            "none, and --find-threshold finds the best"
+        )
     yield from _calibration(scores)
     if scores.threshold is not None:
         yield from _threshold(scores.threshold)
@@ -130,7 +136,7 @@ def _of_these(shown: Sequence[Mistake], n_found: int) -> str:
 def _mistake(mistake: Mistake) -> Iterator[str]:
     score = "" if mistake.score is None else f" ({mistake.score:.3f})"
     told = f"{_one_line(mistake.gold)} -> {_one_line(mistake.found)}{score}"
-    yield f"  {_one_line(mistake.place)}: {told}"
+    yield f"  {_one_line(mistake.short_place)}: {told}"
     if mistake.question is not None:
         yield f"      {_one_line(mistake.question)}"
     yield f"      {_short(mistake)}"

@@ -51,6 +51,11 @@ class Options:
     n_mistakes: int = 10
     progress: Progress | None = None
 
+    def least(self, setting: str, usual: float) -> float:
+        """Return the threshold asked for, or that of the component under this name."""
+        own = self.component.get(setting, usual)
+        return float(own if self.threshold is None else self.threshold)
+
     def without_details(self) -> "Options":
         """Return the same without mistakes and the search for a threshold."""
         return replace(self, n_mistakes=0, find_threshold=False)
@@ -119,7 +124,7 @@ def evaluate_model(
         model=model,
         data=source.path.name,
         kind=kind,
-        settings=run_settings(last),
+        settings={**run_settings(last), **threshold_of(scorers[COLUMN])},
         scores=scores[annotators[0].name],
         in_text=scores[COLUMN] if GIVEN in scores else None,
         baseline=baseline,
@@ -173,6 +178,13 @@ def score_records(
     return {name: scorer.scores() for name, scorer in scorers.items()}
 
 
+def threshold_of(scorer: Scorer) -> dict[str, float]:
+    """Return the threshold that a scorer has, if it has one, as a setting."""
+    if isinstance(scorer, AnswerScorer | MultiLabelScorer):
+        return {"threshold": scorer.threshold}
+    return {}
+
+
 def run_settings(annotator: BertAnnotator) -> dict[str, Any]:
     """Return how an annotator was run."""
     found = annotator.max_length, annotator.encoder.stride
@@ -218,14 +230,11 @@ def make_scorer(kind: Kind, labels: Sequence[str], options: Options, *, is_multi
     """Return what scores the annotations of a task."""
     n_mistakes, find = options.n_mistakes, options.find_threshold
     if kind == "question_answering":
-        return AnswerScorer(
-            threshold=options.threshold or 0.0, n_mistakes=n_mistakes, find_threshold=find
-        )
+        least = options.least("no_answer_threshold", 0.0)
+        return AnswerScorer(threshold=least, n_mistakes=n_mistakes, find_threshold=find)
     if is_multi:
-        threshold = 0.5 if options.threshold is None else options.threshold
-        return MultiLabelScorer(
-            labels, threshold=threshold, n_mistakes=n_mistakes, find_threshold=find
-        )
+        least = options.least("threshold", 0.5)
+        return MultiLabelScorer(labels, threshold=least, n_mistakes=n_mistakes, find_threshold=find)
     check_no_threshold(options)
     if kind == "token_classification":
         return EntityScorer(n_mistakes=n_mistakes)

@@ -166,6 +166,13 @@ def batches(records: Iterable[Gold]) -> Iterator[list[Gold]]:
         yield batch
 
 
+def place_of_record(record: Gold) -> str:
+    """Return file and line of a record, of several lines the first."""
+    if isinstance(record, Marked) and record.lines:
+        return f"{record.place} line {record.lines[0]}"
+    return record.place
+
+
 def columns(records: Sequence[Gold]) -> pa.RecordBatch:
     """Return the records as the columns that annotators read: `text`, and `pair` or `question`."""
     found = {"text": [record.text for record in records]}
@@ -180,7 +187,7 @@ def _strings(values: Sequence[str], records: Sequence[Gold]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError as error:
-        place = records[values.index(error.object)].place
+        place = place_of_record(records[values.index(error.object)])
         raise CorpusError(
             f"{place} has a text with a lone surrogate, which is no character, near "
             f"{error.object[max(0, error.start - 20) : error.start]!r}: decode it anew."

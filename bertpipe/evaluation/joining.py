@@ -7,7 +7,7 @@ from typing import Any
 
 from bertpipe.errors import ConfigError, CorpusError
 from bertpipe.evaluation.evaluate import Progress
-from bertpipe.evaluation.gold import Asked, Gold
+from bertpipe.evaluation.gold import Asked, Gold, place_of_record
 from bertpipe.evaluation.scores import Scorer
 from bertpipe.records import ERROR
 from bertpipe.view.output import Output, rows
@@ -38,8 +38,8 @@ def join(
         first = records[min(numbers[0] for numbers in places.values())]
         raise CorpusError(
             f"{len(places):,} of {n_keys:,} texts of {path} are not in {output.folder} (the first "
-            f"is {first.text[:SHOWN_CHARS]!r}, {first.place}); annotate them too, or leave them "
-            "out."
+            f"is {first.text[:SHOWN_CHARS]!r}, {place_of_record(first)}); annotate them too, or "
+            "leave them out."
         )
 
 

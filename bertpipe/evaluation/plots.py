@@ -31,9 +31,10 @@ def reliability(found: Calibration) -> str:
     with _figure((4.6, 4.4)) as figure:
         above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         above.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
-        above.plot(
-            found.confidence, found.share_right, color=LINE, marker="o", markersize=4, linewidth=1.5
-        )
+        above.plot(found.confidence, found.share_right, color=LINE, linewidth=1, alpha=0.4)
+        # The area of a point is its share of the scores, but never too small to be seen.
+        sizes = [8 + 60 * count / max(found.counts) for count in found.counts]
+        above.scatter(found.confidence, found.share_right, sizes, color=LINE, clip_on=False)
         above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
         bins = [min(int(mean * N_BINS), N_BINS - 1) for mean in found.confidence]
         middles = [(each + 0.5) / N_BINS for each in bins]

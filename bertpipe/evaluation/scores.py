@@ -31,6 +31,11 @@ class Mistake:
     end: int = 0
     question: str | None = None
 
+    @property
+    def short_place(self) -> str:
+        """Return the place without the folders of its file."""
+        return self.place.rpartition("/")[2]
+
 
 class Worst:
     """Counts mistakes by kind and keeps the `n_kept` worst of each kind."""

@@ -15,6 +15,7 @@ from bertpipe.evaluation.evaluate import (
     Options,
     make_scorer,
     read_gold,
+    threshold_of,
 )
 from bertpipe.evaluation.gold import check_labels, labels_of
 from bertpipe.evaluation.joining import Change, join, score_rows
@@ -54,7 +55,7 @@ def evaluate_output(
         check_labels(records, labels, f"column {name!r}")
     everything = sorted({*labels, *labels_of(records)})
     if kind == "question_answering":
-        check_answers(component, options)
+        options = with_least_score(options, component)
     change: Change = as_it_is
     if is_multi:
         change, options = with_threshold(everything, options, component)
@@ -65,7 +66,7 @@ def evaluate_output(
         model=f"{folder.resolve().name}, column {name}",
         data=source.path.name,
         kind=kind,
-        settings={"column": name, "rows_in_error": n_errors},
+        settings={"column": name, "rows_in_error": n_errors, **threshold_of(scorer)},
         scores=scorer.scores(),
     )
 
@@ -142,8 +143,12 @@ def _relabelled(value: Any, *, labels: Sequence[str], threshold: float) -> Any:
     return {**value, "labels": [each["label"] for each in scores if each["score"] >= threshold]}
 
 
-def check_answers(component: Mapping[str, Any], options: Options) -> None:
-    """Raise ConfigError if answers would be needed that the run has left out."""
+def with_least_score(options: Options, component: Mapping[str, Any]) -> Options:
+    """Return the options with the score that an answer needs: the one asked for, or the run's own.
+
+    Raises:
+        ConfigError: Answers would be needed that the run has left out.
+    """
     left_out = component["settings"].get("no_answer_threshold", 0.0)
     wanted = 0.0 if options.find_threshold else options.threshold
     if wanted is not None and wanted < left_out:
@@ -151,6 +156,7 @@ def check_answers(component: Mapping[str, Any], options: Options) -> None:
             f"The run left out answers that score below {left_out:g}, and they are needed to tell: "
             "annotate with --components.NAME.no_answer_threshold 0, and evaluate that."
         )
+    return options if options.threshold is not None else replace(options, threshold=left_out)
 
 
 def found_labels(component: Mapping[str, Any], kind: Kind, seen: Iterable[str]) -> list[str]:

@@ -23,6 +23,7 @@ FIGURES = {
     "topics": {"micro_f1", "macro_f1", "accuracy", "roc_auc"},
     "qa": {"exact_match", "f1"},
 }
+THRESHOLDS = {"topics": {"threshold": 0.5}, "qa": {"threshold": 0.0}}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -35,6 +36,7 @@ def test_every_task_has_its_figures(evaluate, models, data, task):
         "stride": 16,
         "precision": "fp32",
         "device": "cpu",
+        **THRESHOLDS.get(task, {}),
     }
     assert found["scores"]["calibration"]["error"] >= 0
 
@@ -91,7 +93,11 @@ def test_a_finished_run_scores_as_its_model_does(call, evaluate, models, data, t
     stored = evaluate(tmp_path / "out", "--gold", data[task])
     expected = model["in_text"] if task == "ner" else model["scores"]
     assert stored["scores"]["figures"] == pytest.approx(expected["figures"], abs=1e-5)
-    assert stored["settings"] == {"column": "found", "rows_in_error": 0}
+    assert stored["settings"] == {
+        "column": "found",
+        "rows_in_error": 0,
+        **THRESHOLDS.get(task, {}),
+    }
 
 
 def unlabelled(task, path):
@@ -138,7 +144,10 @@ def test_a_label_that_the_model_lacks_is_named_with_the_cure(call, models, tmp_p
         (["{data}", "--component.pool", "max"], "has no setting 'pool'"),
         (["no.csv"], "no.csv does not exist"),
         (["{data}", "--json", "no/x.json"], "no is no folder; give another --json"),
-        (["{data}", "--task", "token_classification"], "has no 'spans': set text_field and spans"),
+        (
+            ["{data}", "--task", "token_classification"],
+            "has no 'spans' (it has text, label): set text_field and spans",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_sentence(call, models, data, options, message):
@@ -259,3 +268,44 @@ def test_what_a_recipe_says_is_not_said_by_an_option(call, tmp_path, option):
     result = call("evaluate", "mood", "--recipe", recipe, option, "8")
     assert result.exit_code == 2
     assert f"{option} is not for --recipe, which says it" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "text,label\nfine,good\nx,\n",
+            "line 3 has '' in 'label'; correct it, or leave the row out.",
+        ),
+        (
+            "body,mood\nx,y\n",
+            "line 2 has no 'text' (it has body, mood): set text_field, pair_field",
+        ),
+        ("", "x.csv holds no record to use: look into it, and check part and limit."),
+    ],
+)
+def test_a_table_without_a_text_or_a_label_is_named(call, models, tmp_path, content, told):
+    path = tmp_path / "x.csv"
+    path.write_text(content)
+    result = call("evaluate", models["mood"], path)
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.split())
+
+
+def test_it_is_said_that_every_question_was_answered(call, models, data):
+    told = "every question was answered; with --threshold 0.5"
+    assert told in call("evaluate", models["qa"], data["qa"]).output
+    for option in ("--threshold", "--component.no_answer_threshold"):
+        assert told not in call("evaluate", models["qa"], data["qa"], option, "0.4").output
+
+
+@pytest.mark.parametrize(
+    ("task", "setting"), [("qa", "no_answer_threshold"), ("topics", "threshold")]
+)
+def test_the_threshold_of_the_component_is_the_one_that_is_told(
+    evaluate, models, data, task, setting
+):
+    own = evaluate(models[task], data[task], f"--component.{setting}=0.4")
+    assert own["settings"]["threshold"] == 0.4
+    asked = evaluate(models[task], data[task], "--threshold=0.4")
+    assert asked == own
