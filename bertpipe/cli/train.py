@@ -12,27 +12,44 @@ from bertpipe.cli.bar import TrainingBar
 from bertpipe.cli.overrides import command_line
 from bertpipe.errors import StoppedError
 
+HELP = """Fine-tune a model as the recipe CONFIG says.
+
+CONFIG is a .cfg file, or one of the ready recipes:
+
+\b
+  classes    one class of a text, from a table with the columns text and label
+  labels     any number of labels of a text, from the same
+  entities   entities, from CoNLL columns, texts with spans or .spacy files
+  answers    answers to questions, from SQuAD JSON
+
+They need --paths.train FILE. --show prints a recipe, to be changed into your own.
+
+Any setting of a recipe can be changed by a pair such as --training.epochs 4.
+
+The output folder opens in `bertpipe run`, transformers and spaCy, and holds a model card and the
+learning curves. Run the same command again to go on where a training was stopped.
+"""
+
 
 @click.command(
     "train",
-    epilog="Example: bertpipe train recipe.cfg --training.epochs 4",
+    help=HELP,
+    epilog="Example: bertpipe train classes --paths.train reviews.csv --paths.output mood",
 )
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option("--overwrite", is_flag=True, help="Train anew, whatever the output folder holds.")
+@click.option("--show", is_flag=True, help="Print the recipe and do nothing.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.pass_context
-def train_command(context: click.Context, recipe: Path, *, overwrite: bool, quiet: bool) -> None:
-    """Fine-tune a model as the recipe CONFIG says.
-
-    The recipe is a .cfg file that names the data, the model to begin with and the output folder.
-    Any of its settings can be changed by a pair such as --training.epochs 4.
-
-    The output folder opens in `bertpipe run`, transformers and spaCy, and holds a model card and
-    the learning curves. Run the same command again to go on where a training was stopped.
-    """
+def train_command(
+    context: click.Context, recipe: Path, *, overwrite: bool, show: bool, quiet: bool
+) -> None:
     from bertpipe.training.run import run_recipe
-    from bertpipe.training.settings import read_settings
+    from bertpipe.training.settings import find_recipe, read_settings
 
+    if show:
+        click.echo(find_recipe(recipe).read_text(encoding="utf-8"), nl=False)
+        return
     settings = read_settings(recipe, context.obj)
     bar = TrainingBar(is_terminal=sys.stderr.isatty())
     try:

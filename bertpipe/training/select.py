@@ -24,7 +24,8 @@ def select(records: list[R], source: Source, key: Callable[[R], str]) -> list[R]
         records = [records[i] for i in sorted(order[: source.limit])]
     if not records:
         raise CorpusError(
-            f"{source.path} holds no record to use: look into it, and check part and limit."
+            f"{source.path} holds no record to use: look into it, and check part, held_out and "
+            "limit."
         )
     return records
 

@@ -38,6 +38,7 @@ ABOVE_ZERO = (
 )
 SHARES = ("weight_decay", "warmup", "dropout", "attention_dropout", "label_smoothing")
 SECTIONS = ("paths", "training", "tasks", "card")
+READY = Path(__file__).with_name("recipes")  # that go by their names
 T = TypeVar("T")
 
 
@@ -129,12 +130,29 @@ class TrainSettings:
 
 
 def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainSettings:
-    """Read the recipe at `path`; `overrides` maps dotted names (`training.epochs`) to values."""
-    recipe, changes = read_cfg(path), nest(overrides or {})
+    """Read a recipe, a file or a ready one; overrides: values by name (`training.epochs`)."""
+    recipe, changes = read_cfg(find_recipe(path)), nest(overrides or {})
     for name, section in changes.items():
         check_block(section, name)
     check_names(changes.get("paths", {}), recipe.get("paths", {}), "[paths]", "name")
     return settings_from(interpolate(merge(recipe, changes)))
+
+
+def find_recipe(path: Path) -> Path:
+    """Return the file of a recipe: a path, or the name of one that comes with bertpipe.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    ready = {each.stem: each for each in sorted(READY.glob("*.cfg"))}
+    if path.is_file() or path.suffix or path.name != str(path):
+        return path
+    if path.name not in ready:
+        raise ConfigError(
+            f"There is no file and no ready recipe {path.name!r}; give the path of a .cfg file, or "
+            f"one of {', '.join(ready)}."
+        )
+    return ready[path.name]
 
 
 def settings_from(config: Mapping[str, Any]) -> TrainSettings:
@@ -142,28 +160,29 @@ def settings_from(config: Mapping[str, Any]) -> TrainSettings:
     check_names(config, SECTIONS, "The recipe", "section")
     paths = _section(config, "paths")
     for name in paths:
-        _required(paths, name, "paths")
+        if name != "dev":  # without one, a part of the training files is held back
+            _required(paths, name, "paths")
     tasks = {name: _task(name, block) for name, block in _section(config, "tasks").items()}
     if not any(task.dev for task in tasks.values()):
-        raise ConfigError(
-            "No task has a dev file, so nothing would say which weights are best; add a "
-            "[tasks.NAME.dev.FILE] section, or hold back a part of the training file with "
-            'part = "train" there and part = "held_out" here.'
-        )
+        tasks = {name: _holding_back(task) for name, task in tasks.items()}
     return TrainSettings(
         base=str(_required(paths, "base", "paths")),
         output=Path(_required(paths, "output", "paths")),
         tasks=tasks,
         training=_build(LoopSettings, config.get("training", {}), "training"),
         card=config.get("card", {}),
-        paths={name: str(value) for name, value in paths.items()},
+        paths={name: str(value) for name, value in paths.items() if value is not None},
     )
 
 
 def _task(name: str, block: Mapping[str, Any]) -> TaskSettings:
     where = f"tasks.{name}"
     parts = {
-        part: {key: _source(f"{where}.{part}.{key}", item) for key, item in block[part].items()}
+        part: {
+            key: _source(f"{where}.{part}.{key}", item)
+            for key, item in block[part].items()
+            if part == "train" or "path" not in item or item["path"] is not None
+        }
         for part in ("train", "dev")
         if part in block
     }
@@ -172,6 +191,21 @@ def _task(name: str, block: Mapping[str, Any]) -> TaskSettings:
     if task.multi_label and task.kind != "text_classification":
         raise ConfigError(f"{where}.multi_label is for text_classification; leave it out.")
     return task
+
+
+def _holding_back(task: TaskSettings) -> TaskSettings:
+    """Return a task that is scored on the held-out parts of its training files."""
+    train, dev = dict(task.train), {}
+    for name, source in train.items():
+        if source.part == "held_out":
+            raise ConfigError(
+                f"{task.name} learns from the held-out part of {source.path} and has no dev file, "
+                "so nothing would say which weights are best; add a "
+                f"[tasks.{task.name}.dev.FILE] section."
+            )
+        train[name] = dataclasses.replace(source, part="train")
+        dev[name] = dataclasses.replace(source, part="held_out", passes=1.0)
+    return dataclasses.replace(task, train=train, dev=dev)
 
 
 def _source(where: str, block: Mapping[str, Any]) -> Source:

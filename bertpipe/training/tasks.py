@@ -215,6 +215,8 @@ def open_model(
             "id2label": dict(enumerate(task.labels)),
             "label2id": {label: i for i, label in enumerate(task.labels)},
         }
+    if task.settings.kind == "question_answering":
+        config = {**config, "num_labels": 2}  # start and end, whatever head the base has
     if task.settings.kind == "text_classification":
         problem = "multi_label" if task.settings.multi_label else "single_label"
         config = {**config, "problem_type": f"{problem}_classification"}

@@ -55,12 +55,24 @@ def test_a_value_that_does_not_fit_is_refused(recipe, name, value, message):
         recipe("ner", **{name: value})
 
 
-def test_a_recipe_without_a_dev_file_is_refused(recipe, tmp_path):
-    recipe("ner")
+def test_without_a_dev_file_a_part_of_the_training_files_is_held_back(recipe, tmp_path):
+    whole = recipe("ner", **{"tasks.ner.train.file.held_out": 0.3})
     path = tmp_path / "recipe.cfg"
     path.write_text(path.read_text().partition("[tasks.ner.dev]")[0])
-    with pytest.raises(ConfigError, match="No task has a dev file"):
-        read_settings(path)
+    changes = {"tasks.ner.train.file.held_out": 0.3, "tasks.ner.train.file.passes": 2}
+    without = read_settings(path, changes).tasks["ner"]
+    null = recipe("ner", **changes, **{"tasks.ner.dev.file.path": None}).tasks["ner"]
+    assert without == null
+    train, dev = without.train["file"], without.dev["file"]
+    assert train.path == dev.path == whole.tasks["ner"].train["file"].path
+    assert (train.part, train.held_out, train.passes) == ("train", 0.3, 2)
+    assert (dev.part, dev.held_out, dev.passes) == ("held_out", 0.3, 1)
+
+
+def test_what_learns_from_a_held_out_part_needs_a_dev_file(recipe):
+    part = {"tasks.ner.train.file.part": "held_out", "tasks.ner.dev.file.path": None}
+    with pytest.raises(ConfigError, match=r"has no dev file, .*; add a \[tasks\.ner\.dev\.FILE\]"):
+        recipe("ner", **part)
 
 
 def test_a_wrong_kind_of_task_is_refused(recipe):
