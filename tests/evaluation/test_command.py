@@ -281,7 +281,7 @@ def test_what_a_recipe_says_is_not_said_by_an_option(call, tmp_path, option):
             "body,mood\nx,y\n",
             "line 2 has no 'text' (it has body, mood): set text_field, pair_field",
         ),
-        ("", "x.csv holds no record to use: look into it, and check part and limit."),
+        ("", "x.csv holds no record to use: look into it, and check part, held_out and limit."),
     ],
 )
 def test_a_table_without_a_text_or_a_label_is_named(call, models, tmp_path, content, told):
