@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from bertpipe.evaluation.calibration import Calibrator
 from bertpipe.evaluation.entities import excerpt
 from bertpipe.evaluation.gold import Asked
-from bertpipe.evaluation.scores import NONE, Mistake, Scores, Threshold, Worst, calibrate
+from bertpipe.evaluation.scores import NONE, Mistake, Scores, Threshold, Worst
 from bertpipe.training.metrics import answer_scores
 
 WRONG, NEEDLESS, MISSED = "another answer", "answered without an answer", "not answered"
@@ -81,6 +82,8 @@ class AnswerScorer:
         answered = score >= max(self.threshold, 0.0)
         given = {"exact_match": exact, "f1": f1}
         reached = {name: np.where(answered, values, ~has_answer) for name, values in given.items()}
+        calibrator = Calibrator(of="answers given", when="the answer is one of the data's, exactly")
+        calibrator.add(score[answered], exact[answered] == 1)
         groups = {WITH: has_answer, WITHOUT: ~has_answer}
         return Scores(
             n_records=len(exact),
@@ -90,12 +93,7 @@ class AnswerScorer:
                 for name, rows in groups.items()
                 if rows.any()
             },
-            calibration=calibrate(
-                score[answered],
-                exact[answered] == 1,
-                of="answers given",
-                when="the answer is one of the data's, exactly",
-            ),
+            calibration=calibrator.calibration(),
             n_mistakes=dict(self.worst.counts.most_common()),
             mistakes=self.worst.mistakes(),
             threshold=(

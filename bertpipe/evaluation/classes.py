@@ -1,6 +1,6 @@
-"""Class scores, from scikit-learn: of one label a text, and of several."""
+"""Class scores: of one label a text, and of several."""
 
-from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from bertpipe.errors import ConfigError
 from bertpipe.evaluation.answers import thin
-from bertpipe.evaluation.figures import FIGURES, by_label
+from bertpipe.evaluation.calibration import Calibrator
+from bertpipe.evaluation.figures import FIGURES, Counts, by_label, cases
 from bertpipe.evaluation.gold import Classed
 from bertpipe.evaluation.scores import (
     NONE,
@@ -17,7 +18,6 @@ from bertpipe.evaluation.scores import (
     Scores,
     Threshold,
     Worst,
-    calibrate,
 )
 
 TEXT_CHARS = 600  # of a mistake
@@ -25,54 +25,45 @@ WRONG, NEEDLESS, MISSED = "another class", "a label too many", "a label missing"
 
 
 class ClassScorer:
-    """Scores the one class of each text. labels: those there are, in the order of the tables.
-
-    Two labels and a score are kept of each text, 16 bytes.
-    """
+    """Counts the one class of each text. labels: those there are, in the order of the tables."""
 
     def __init__(self, labels: Sequence[str], *, n_mistakes: int) -> None:
         self.labels = [*labels, NONE]
         self.worst = Worst(n_mistakes)
-        self._number = {label: i for i, label in enumerate(self.labels)}
-        self._gold, self._found, self._confidence = array("i"), array("i"), array("d")
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._calibrator = Calibrator(of="classes found", when="the class is that of the data")
 
     def add(self, gold: Sequence[Classed], found: Sequence[Mapping[str, Any] | None]) -> None:
         """Take in texts and their classes."""
-        for record, value in zip(gold, found, strict=True):
-            label, score = (value["label"], value["score"]) if value else (NONE, 0.0)
-            wanted = record.labels[0] if record.labels else NONE
-            if label != wanted and self.worst.wants(WRONG, score):
-                self.worst.keep(mistake_in(record, WRONG, wanted, label, score), score)
-            self._gold.append(self._number[wanted])
-            self._found.append(self._number[label])
-            self._confidence.append(score)
+        wanted = [record.labels[0] if record.labels else NONE for record in gold]
+        labels = [value["label"] if value else NONE for value in found]
+        scores = [value["score"] if value else 0.0 for value in found]
+        for record, one, other, score in zip(gold, wanted, labels, scores, strict=True):
+            if one != other and self.worst.wants(WRONG, score):
+                self.worst.keep(mistake_in(record, WRONG, one, other, score), score)
+        pairs = list(zip(wanted, labels, strict=True))
+        self._counts.update(pairs)
+        right = np.array([one == other for one, other in pairs], dtype=bool)
+        self._calibrator.add(np.array(scores), right)
 
     def scores(self) -> Scores:
         """Return accuracy, and precision, recall and F1 by label and averaged."""
         from sklearn.metrics import accuracy_score, confusion_matrix
 
-        gold, found = np.array(self._gold), np.array(self._found)
-        named = np.unique([gold, found])
-        shown = {int(i): self.labels[i] for i in named if self.labels[i] != NONE}
-        rows, averages = by_label(gold, found, shown)
+        gold, found, weights = cases(self._counts)
+        named = [label for label in self.labels if label in {*gold, *found}]
+        rows, averages = by_label(self._counts, [label for label in named if label != NONE])
+        confusion = confusion_matrix(gold, found, labels=named, sample_weight=weights)
         return Scores(
-            n_records=len(gold),
+            n_records=self._counts.total(),
             figures={
-                "accuracy": float(accuracy_score(gold, found)),
+                "accuracy": float(accuracy_score(gold, found, sample_weight=weights)),
                 **{f"macro_{name}": averages["macro"][name] for name in FIGURES},
             },
             rows=rows,
             averages=averages,
-            calibration=calibrate(
-                np.array(self._confidence),
-                gold == found,
-                of="classes found",
-                when="the class is that of the data",
-            ),
-            confusion=Confusion(
-                [self.labels[i] for i in named],
-                confusion_matrix(gold, found, labels=named).tolist(),
-            ),
+            calibration=self._calibrator.calibration(),
+            confusion=Confusion(named, confusion.tolist()),
             n_mistakes=dict(self.worst.counts),
             mistakes=self.worst.mistakes(),
         )
@@ -81,10 +72,10 @@ class ClassScorer:
 class MultiLabelScorer:
     """Scores the labels of each text.
 
-    threshold: from which score a label is found. The scores of all labels are kept, which ROC-AUC,
-    calibration and thresholds need: float32 and two bools (n_texts, n_labels), 6 bytes for each
-    text and label, and several times that while the figures are computed. Where an output does not
-    hold all scores, there is no ROC-AUC.
+    threshold: from which score a label is found. Labels and scores are kept, as ROC-AUC and the
+    search for a threshold need them: bool and float32 (n_texts, n_labels), 5 bytes for each text
+    and label, some 14 at the end, and some 170 with the search. The rest is counted. Where an
+    output does not hold all scores, there is no ROC-AUC.
     """
 
     def __init__(
@@ -97,8 +88,10 @@ class MultiLabelScorer:
         self.has_all = True
         self._column = {label: i for i, label in enumerate(self.labels)}
         self._gold: list[np.ndarray] = []
-        self._found: list[np.ndarray] = []
         self._score: list[np.ndarray] = []
+        self._n_whole = 0  # texts with all labels right
+        self._n_both, self._n_gold, self._n_found = np.zeros((3, len(labels)), np.int64)
+        self._calibrator = Calibrator(of="scores of labels", when="the text has the label")
 
     def add(self, gold: Sequence[Classed], found: Sequence[Mapping[str, Any] | None]) -> None:
         """Take in texts and the labels found."""
@@ -115,9 +108,26 @@ class MultiLabelScorer:
             ]
             self._note_scores(len(value["scores"]))
         self._judge(gold, wanted, is_found, score)
+        self._count(wanted, is_found)
+        self._calibrator.add(score.ravel(), wanted.ravel())
         self._gold.append(wanted)
-        self._found.append(is_found)
         self._score.append(score)
+
+    def _count(self, wanted: np.ndarray, found: np.ndarray) -> None:
+        self._n_whole += int((wanted == found).all(axis=1).sum())
+        self._n_both += (wanted & found).sum(axis=0)
+        self._n_gold += wanted.sum(axis=0)
+        self._n_found += found.sum(axis=0)
+
+    def _counts(self) -> Counts:
+        """Return how often each label was right, missing and too many."""
+        counts: dict[tuple[str, str], int] = {}
+        for i, label in enumerate(self.labels):
+            n_both = int(self._n_both[i])
+            counts[label, label] = n_both
+            counts[label, NONE] = int(self._n_gold[i]) - n_both
+            counts[NONE, label] = int(self._n_found[i]) - n_both
+        return counts
 
     def _note_scores(self, n_scores: int) -> None:
         self.has_all &= n_scores == len(self.labels)
@@ -143,18 +153,15 @@ class MultiLabelScorer:
 
     def scores(self) -> Scores:
         """Return micro and macro figures, ROC-AUC, and figures by label."""
-        from sklearn.metrics import accuracy_score
-
-        gold, found = np.concatenate(self._gold), np.concatenate(self._found)
-        score = np.concatenate(self._score)
-        rows, averages = by_label(gold, found, dict(enumerate(self.labels)))
+        gold, score = np.concatenate(self._gold), np.concatenate(self._score)
+        rows, averages = by_label(self._counts(), self.labels)
         areas = label_areas(gold, score) if self.has_all else {}
         for column, area in areas.items():
             rows[self.labels[column]]["roc_auc"] = area
         figures = {
             "micro_f1": averages["micro"]["f1"],
             "macro_f1": averages["macro"]["f1"],
-            "accuracy": float(accuracy_score(gold, found)),
+            "accuracy": self._n_whole / len(gold),
         }
         if areas:
             figures["roc_auc"] = float(np.mean(list(areas.values())))
@@ -163,9 +170,7 @@ class MultiLabelScorer:
             figures=figures,
             rows=rows,
             averages=averages,
-            calibration=calibrate(
-                score.ravel(), gold.ravel(), of="scores of labels", when="the text has the label"
-            ),
+            calibration=self._calibrator.calibration(),
             n_mistakes=dict(self.worst.counts.most_common()),
             mistakes=self.worst.mistakes(),
             threshold=(

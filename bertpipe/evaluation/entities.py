@@ -1,15 +1,15 @@
 """Entity scores: of whole entities, as the CoNLL scorer counts them."""
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bertpipe.evaluation.calibration import Calibrator
 from bertpipe.evaluation.figures import FIGURES, by_label
 from bertpipe.evaluation.gold import Marked, Span
-from bertpipe.evaluation.scores import NONE, Confusion, Mistake, Scores, Worst, calibrate
+from bertpipe.evaluation.scores import NONE, Confusion, Mistake, Scores, Worst
 
 CONTEXT_CHARS = 120  # on each side of an entity
 CUT = "… "
@@ -25,7 +25,6 @@ class EntityScorer:
     """Scores entities.
 
     Where the words of a text are given, what is found counts for each word that it has a part of.
-    Score and rightness are kept of each entity found, 9 bytes; all else is counted.
     """
 
     def __init__(self, *, n_mistakes: int) -> None:
@@ -33,7 +32,9 @@ class EntityScorer:
         self.n_records = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._pairs: Counter[tuple[str, str]] = Counter()
-        self._confidence, self._right = array("d"), array("b")
+        self._calibrator = Calibrator(
+            of="entities found", when="bounds and label are those of the data"
+        )
 
     def add(
         self, gold: Sequence[Marked], found: Sequence[Sequence[Mapping[str, Any]] | None]
@@ -50,8 +51,8 @@ class EntityScorer:
         for span in gold | found.keys():
             label = span[2]
             self._counts[label if span in gold else NONE, label if span in found else NONE] += 1
-        self._confidence.extend(found.values())
-        self._right.extend(span in gold for span in found)
+        right = np.array([span in gold for span in found], dtype=bool)
+        self._calibrator.add(np.array([*found.values()]), right)
 
     def _judge(self, record: Marked, found: Mapping[Span, float]) -> None:
         gold_labels = {span[:2]: span[2] for span in record.spans}
@@ -62,7 +63,7 @@ class EntityScorer:
             if span not in record.spans:
                 near = [other for other in record.spans if overlap(span, other)]
                 self._mistake(_kind(span, near), record, span, score, gold=near, found=[span])
-        for span in record.spans:
+        for span in sorted(record.spans):
             if not any(overlap(span, other) for other in found):
                 self._mistake(MISSED, record, span, None, gold=[span], found=[])
 
@@ -95,40 +96,22 @@ class EntityScorer:
 
     def scores(self) -> Scores:
         """Return precision, recall and F1: micro as figures, and macro and by label."""
-        rows, averages = count_entities(self._counts)
+        names = sorted({label for pair in self._counts for label in pair} - {NONE})
+        nothing = {**dict.fromkeys(FIGURES, 0.0), "n": 0}
+        rows: dict[str, dict[str, float]] = {}
+        averages = dict.fromkeys(("micro", "macro"), nothing)
+        if names:
+            rows, averages = by_label(self._counts, names)
         return Scores(
             n_records=self.n_records,
             figures={name: averages["micro"][name] for name in FIGURES},
             rows=rows,
             averages=averages,
-            calibration=calibrate(
-                np.array(self._confidence),
-                np.array(self._right, dtype=bool),
-                of="entities found",
-                when="bounds and label are those of the data",
-            ),
+            calibration=self._calibrator.calibration(),
             confusion=_confusion(self._pairs),
             n_mistakes=dict(self.worst.counts.most_common()),
             mistakes=self.worst.mistakes(),
         )
-
-
-def count_entities(
-    counts: Mapping[tuple[str, str], int],
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """Return precision, recall and F1 by label, and their micro and macro averages.
-
-    counts: of spans by their label in the data and the one that was found, NONE for none.
-    """
-    names = sorted({label for pair in counts for label in pair} - {NONE})
-    if not names:
-        nothing = {**dict.fromkeys(FIGURES, 0.0), "n": 0}
-        return {}, {"micro": nothing, "macro": nothing}
-    number = {label: i for i, label in enumerate([*names, NONE])}
-    gold, found = (
-        np.array([number[label] for label in each]) for each in zip(*counts, strict=True)
-    )
-    return by_label(gold, found, dict(enumerate(names)), weights=np.array([*counts.values()]))
 
 
 def to_spans(

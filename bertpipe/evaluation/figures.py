@@ -1,36 +1,29 @@
-"""Precision, recall and F1, from scikit-learn."""
+"""Precision, recall and F1, from scikit-learn, of cases that were counted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from bertpipe.evaluation.scores import NONE
 
 FIGURES = ("precision", "recall", "f1")
+Counts = Mapping[tuple[str, str], int]
 
 
 def by_label(
-    gold: np.ndarray,
-    found: np.ndarray,
-    labels: Mapping[int, str],
-    *,
-    weights: np.ndarray | None = None,
+    counts: Counts, labels: Sequence[str]
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
     """Return precision, recall and F1 by label, and their micro and macro averages.
 
-    gold, found: the number of a label, int (n,), or bools (n, n_labels). labels: those to be
-    counted, by number. weights: how often each of the n is there, once by default.
+    counts: of cases by the label of the data and the one that was found, NONE for none.
     """
     from sklearn.metrics import precision_recall_fscore_support as figures_of
 
-    settings: dict[str, Any] = {
-        "labels": list(labels),
-        "zero_division": 0,
-        "sample_weight": weights,
-    }
+    gold, found, weights = cases(counts)
+    settings: dict[str, Any] = {"labels": labels, "zero_division": 0, "sample_weight": weights}
     *columns, support = figures_of(gold, found, average=None, **settings)
     rows = {
         label: {**dict(zip(FIGURES, map(float, values), strict=True)), "n": int(n)}
-        for label, *values, n in zip(labels.values(), *columns, support, strict=True)
+        for label, *values, n in zip(labels, *columns, support, strict=True)
     }
     averages = {}
     for name in ("micro", "macro"):
@@ -40,3 +33,10 @@ def by_label(
             "n": int(support.sum()),
         }
     return rows, averages
+
+
+def cases(counts: Counts) -> tuple[list[str], list[str], list[int]]:
+    """Return the label of the data, the one that was found, and the number of each case."""
+    rows = [(gold, found, n) for (gold, found), n in counts.items()] or [(NONE, NONE, 1)]
+    gold_labels, found_labels, numbers = (list(column) for column in zip(*rows, strict=True))
+    return gold_labels, found_labels, numbers

@@ -13,7 +13,7 @@ from bertpipe.annotators.tags import OUTSIDE, split
 from bertpipe.errors import CorpusError
 from bertpipe.training.sources import Labelled, Question, Sentence
 
-BATCH_CHARS = 250_000
+BATCH_CHARS, BATCH_RECORDS = 250_000, 1_024
 SHOWN_LABELS = 12
 IOBES = {"U": "S", "L": "E"}  # by the letters of BILOU
 Span = tuple[int, int, str]  # first character, end, label
@@ -153,13 +153,13 @@ def place_of(label: str, records: Iterable[Gold]) -> str:
 
 
 def batches(records: Iterable[Gold]) -> Iterator[list[Gold]]:
-    """Yield records in pieces of about BATCH_CHARS characters."""
+    """Yield records in pieces of about BATCH_CHARS characters, and at most BATCH_RECORDS."""
     batch: list[Gold] = []
     n_chars = 0
     for record in records:
         batch.append(record)
         n_chars += len(record.text)
-        if n_chars >= BATCH_CHARS:
+        if n_chars >= BATCH_CHARS or len(batch) == BATCH_RECORDS:
             yield batch
             batch, n_chars = [], 0
     if batch:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bertpipe.evaluation.scores import N_BINS, Calibration, Threshold
+from bertpipe.evaluation.calibration import N_BINS
+from bertpipe.evaluation.scores import Calibration, Threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,6 @@ from heapq import heappush, heapreplace
 from itertools import count
 from typing import Any, Protocol
 
-import numpy as np
-
 NONE = "(none)"  # in a confusion matrix: no label, no entity, no answer
 Row = Mapping[str, float]
 
@@ -142,20 +140,3 @@ class Scorer(Protocol):
     def scores(self) -> Scores:
         """Return the scores of all that was taken in."""
         ...
-
-
-N_BINS = 15
-
-
-def calibrate(confidence: np.ndarray, right: np.ndarray, *, of: str, when: str) -> Calibration:
-    """Compare scores (n,) with how often they were right, bool (n,), in bins of equal width."""
-    from sklearn.calibration import calibration_curve
-
-    if not len(confidence):
-        return Calibration(None, of, when, [], [], [])
-    shares, means = calibration_curve(right.astype(int), confidence, n_bins=N_BINS)
-    edges = np.linspace(0, 1, N_BINS + 1)[1:-1]
-    counts = np.bincount(np.searchsorted(edges, confidence), minlength=N_BINS)
-    counts = counts[counts > 0]
-    error = float(np.abs(shares - means) @ counts / counts.sum())
-    return Calibration(error, of, when, means.tolist(), shares.tolist(), counts.tolist())

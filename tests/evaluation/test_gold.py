@@ -45,8 +45,11 @@ def test_labels_are_renamed():
 
 def test_batches_hold_every_record_once(monkeypatch):
     monkeypatch.setattr("bertpipe.evaluation.gold.BATCH_CHARS", 5)
-    records = [Classed("x" * n, ()) for n in (1, 9, 2, 2, 2, 0)]
-    assert [len(batch) for batch in batches(records)] == [2, 3, 1]
+    monkeypatch.setattr("bertpipe.evaluation.gold.BATCH_RECORDS", 3)
+    records = [Classed("x" * n, ()) for n in (1, 9, 2, 2, 2, 0, 1, 1, 0)]
+    found = list(batches(records))
+    assert [len(batch) for batch in found] == [2, 3, 3, 1]
+    assert [record for batch in found for record in batch] == records
 
 
 def test_a_text_that_is_no_unicode_names_its_line():

@@ -120,7 +120,7 @@ def scored(call, tmp_path):
 
 
 def test_the_scores_of_a_run_are_not_held_as_its_annotations(scored, monkeypatch):
-    """60 scores as Python objects are some 20,000 bytes a text, as numbers and bools 360."""
+    """60 scores as Python objects are some 20,000 bytes a text, as numbers and bools 300."""
     monkeypatch.setattr("bertpipe.evaluation.joining.N_ROWS", 200)
     small, large = scored(600), scored(1_600)
     assert (large - small) / 1_000 < 4_000
