@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from bertpipe.annotators.base import BertAnnotator
+    from bertpipe.batching.tokens import Template
 
 N_SAMPLED = 1_000
 
@@ -124,26 +125,26 @@ def check_component(annotator: Any, texts: pa.RecordBatch) -> ComponentCheck:
         return ComponentCheck(annotator.name, str(annotator.type))
     from bertpipe.annotators.request import slices
 
-    tokenizer, max_length = _open(annotator)
+    tokenizer, template, max_length = _open(annotator)
     parts = slices(texts, annotator.n_readings(texts))
-    measured = [_measure(annotator, part, tokenizer, max_length) for part in parts]
-    lengths, windows = map(np.concatenate, zip(*measured, strict=True))
+    measured = [_measure(annotator, part, tokenizer, template, max_length) for part in parts]
+    n_tokens, n_windows, n_long = map(sum, zip(*measured, strict=True))
     return ComponentCheck(
         name=annotator.name,
         type=str(annotator.type),
         model=annotator.model,
         max_length=max_length,
-        n_tokens=int(lengths.sum()),
-        n_windows=int(windows.sum()),
-        n_long=int((windows > 1).sum()),
+        n_tokens=n_tokens,
+        n_windows=n_windows,
+        n_long=n_long,
     )
 
 
-def _open(annotator: BertAnnotator) -> tuple[Tokenizer, int]:
-    """Return the tokenizer of an annotator's model and the tokens that a window holds."""
+def _open(annotator: BertAnnotator) -> tuple[Tokenizer, Template, int]:
+    """Return the tokenizer of an annotator's model, its template and the tokens of a window."""
     from transformers import AutoConfig
 
-    from bertpipe.batching.tokens import prepare
+    from bertpipe.batching.tokens import find_template, prepare
     from bertpipe.encoder.opening import open_tokenizer, window_limit
 
     path = annotator.folder.path
@@ -156,14 +157,22 @@ def _open(annotator: BertAnnotator) -> tuple[Tokenizer, int]:
             f"Component {annotator.name!r}: max_length {max_length} is more than the {limit} "
             f"tokens that model {annotator.model!r} takes."
         )
-    return prepare(tokenizer), max_length
+    prepared = prepare(tokenizer)
+    return prepared, find_template(prepared), max_length
 
 
 def _measure(
-    annotator: BertAnnotator, texts: pa.RecordBatch, tokenizer: Tokenizer, max_length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tokens and the windows of each item of the rows, int64."""
-    from bertpipe.batching.tokens import find_template, tokenize
+    annotator: BertAnnotator,
+    texts: pa.RecordBatch,
+    tokenizer: Tokenizer,
+    template: Template,
+    max_length: int,
+) -> tuple[int, int, int]:
+    """Return how many tokens, windows and long documents the rows have.
+
+    A document is long if it, or a part of it that is read alone, needs more than one window.
+    """
+    from bertpipe.batching.tokens import tokenize
     from bertpipe.batching.windows import cut
 
     request = annotator.request(texts)
@@ -171,14 +180,16 @@ def _measure(
     windows = cut(
         tokens,
         request.items,
-        find_template(tokenizer),
+        template,
         max_length=max_length,
         stride=annotator.encoder.stride,
         prefixes=tokenize(tokenizer, request.prefixes) if request.prefixes else None,
     )
     items = request.row_items
-    lengths = tokens.lengths[request.items.text][items]
-    return lengths, np.diff(windows.offsets)[items]
+    n_tokens = tokens.lengths[request.items.text][items].sum()
+    n_windows = np.diff(windows.offsets)[items]
+    row = np.repeat(np.arange(texts.num_rows), np.diff(request.row_offsets))
+    return int(n_tokens), int(n_windows.sum()), len(np.unique(row[n_windows > 1]))
 
 
 def _texts(sample: pa.RecordBatch, text_field: str) -> pa.RecordBatch:

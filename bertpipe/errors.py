@@ -58,7 +58,14 @@ class BusyError(BertpipeError):
 
 
 class WorkerError(BertpipeError):
-    """A worker process ended before its work did."""
+    """A worker process ended before its work did.
+
+    cause: what happened, for one who goes on and does not need the cure; else the whole message.
+    """
+
+    def __init__(self, message: str = "", *, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = one_line(message if cause is None else cause)
 
 
 class WriteError(BertpipeError):

@@ -53,6 +53,7 @@ class Loop:
         self.ready = time.monotonic()
         self.told = 0.0
         self.commit_every = 0.0
+        self.limit: int | None = None
         self.has_workers = False
         self.done = ledger.done
         self.n_recomputed = self.n_retried = 0
@@ -82,6 +83,7 @@ class Loop:
         """Annotate what the ledger lacks; when it ends early, commit what is whole first."""
         if self._has_too_many_errors():
             raise self._limit_error()
+        self.limit = limit
         with self.stop.held():
             self._annotate(limit)
             while self.tally.has_lost and not self._is_over():
@@ -172,12 +174,22 @@ class Loop:
                 n_errors=self.tally.n_errors,
                 n_tokens=self.tally.n_tokens,
                 seconds=now - self.ready,
-                share=self._share_read(),
+                share=self._share_done(),
             )
         )
 
+    def _share_done(self) -> float | None:
+        """Return how much is read, or was done and is not read again, by size.
+
+        Of a run with a limit, which ends at it or with the corpus, it is the share of its rows if
+        that is more.
+        """
+        share = self._share_read()
+        if self.limit is None:
+            return share
+        return max(share or 0.0, min(1.0, (self.n_before + self.tally.n_rows) / self.limit))
+
     def _share_read(self) -> float | None:
-        """Return how much of the corpus is read, or was done and is not read again, by size."""
         n_bytes = self.corpus.n_bytes
         complete = {name for name, done in self.done.items() if done.complete}
         n_skipped = sum(source.size for source in self.corpus.sources if source.name in complete)

@@ -23,7 +23,8 @@ class Progress:
     """A moment of a run.
 
     n_rows: annotated in this run. n_done: in the output from earlier runs. seconds: since the
-    workers were ready. share: of the corpus, by the size of what was read, or None if unknown.
+    workers were ready. share: of the corpus, by the size of what was read, or of the records that
+    the run is limited to; None if unknown.
     """
 
     n_rows: int

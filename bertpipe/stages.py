@@ -144,9 +144,9 @@ def run_isolated(step: Step, batch: pa.RecordBatch, patience: Patience) -> Outco
         caught = error
     if type(caught).__name__ == "AcceleratorError" or "CUDA error" in str(caught):
         # After such an error every call on the device fails: it says nothing about the record.
+        cause = f"The device of {', '.join(step.names)} failed ({caught})"
         raise WorkerError(
-            f"The device of {', '.join(step.names)} failed ({caught}); what is committed stands. "
-            "Run the same command again to go on."
+            f"{cause}; what is committed stands. Run the same command again to go on.", cause=cause
         ) from caught
     if batch.num_rows == 1:
         return _failed(step, caught)

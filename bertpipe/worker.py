@@ -31,7 +31,7 @@ from bertpipe.annotators.create import create_all
 from bertpipe.config import RunConfig
 from bertpipe.corpus.chunks import Slice
 from bertpipe.counts import summarise
-from bertpipe.errors import BertpipeError, WriteError
+from bertpipe.errors import BertpipeError, WorkerError, WriteError
 from bertpipe.lanes import HandOn, Lanes
 from bertpipe.messages import Message, receive_message, send_message, to_bytes
 from bertpipe.output.files import writing
@@ -182,11 +182,13 @@ class Worker:
 
     def fail(self, error: BaseException) -> None:
         """Say why this worker ends."""
-        kind, text = type(error).__name__, str(error)
         if not isinstance(error, BertpipeError):
-            kind, text = "WorkerError", "".join(traceback.format_exception(error)).strip()
+            error = WorkerError("".join(traceback.format_exception(error)).strip())
+        message = {"type": "failed", "error": type(error).__name__, "message": str(error)}
+        if isinstance(error, WorkerError):
+            message["cause"] = error.cause
         with self.lock:
-            self.send({"type": "failed", "error": kind, "message": text})
+            self.send(message)
 
 
 def _start_tokenizers(n_processes: int | None) -> Callable[..., Any] | None:

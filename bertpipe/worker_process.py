@@ -55,8 +55,7 @@ class WorkerProcess:
         except (EOFError, OSError):
             return {"type": "died", "how": self._end()}, None
         if message["type"] == "failed" and message["error"] == WorkerError.__name__:
-            what, _, _ = message["message"].partition("; what is committed")  # who hears goes on
-            return {"type": "died", "how": f"failed ({what})"}, None
+            return {"type": "died", "how": f"failed ({message['cause']})"}, None
         return checked(message), records
 
     def _end(self) -> str:

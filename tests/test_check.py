@@ -86,6 +86,22 @@ def test_questions_are_counted_for_each_text(tmp_path, model):
     assert (qa.n_windows, qa.n_tokens) == (4, 6)
 
 
+def test_a_long_text_is_one_long_document_however_many_questions_are_asked(tmp_path, model):
+    corpus = write(tmp_path / "corpus", "a.jsonl", ["a " * 60, "a", "a " * 70])
+    questions = load_config(
+        components=["qa"],
+        overrides={
+            "components.qa.model": str(model),
+            "components.qa.questions": {"one": "a", "two": "a a", "three": "b"},
+            "run.stride": 8,
+        },
+    )
+    (qa,) = check([corpus], config=questions).components
+    assert qa.n_long == 2
+    assert qa.n_windows is not None
+    assert qa.n_windows > 3 * 3
+
+
 def test_a_component_without_an_encoder_has_no_tokens(tmp_path, regex_plugin):
     corpus = write(tmp_path / "corpus", "a.jsonl", ["a"])
     (numbers,) = check([corpus], config=load_config(components=[regex_plugin])).components

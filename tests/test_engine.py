@@ -15,7 +15,10 @@ import pyarrow.dataset as ds
 import pytest
 
 from bertpipe import api
+from bertpipe.config import load_config
+from bertpipe.engine import run as run_config
 from bertpipe.errors import CorpusError, OutputError, StoppedError, WorkerError
+from bertpipe.report import Progress
 
 QUICK = str(Path(__file__).parent / "plugin/quick.py")
 
@@ -315,3 +318,17 @@ def test_the_first_chunk_of_a_worker_is_committed_when_commit_every_has_passed(
     settings["overrides"] = {"components.numbers.seconds": 0.5}
     run(corpus, output, "quick_numbers", **settings)
     assert len(list(output.glob("*.parquet"))) == len(texts)
+
+
+@pytest.mark.parametrize("limit", [300, 9_999])
+def test_the_progress_of_a_run_with_a_limit_is_that_to_the_limit_or_the_end(
+    corpus, tmp_path, regex_plugin, monkeypatch, limit
+):
+    monkeypatch.setattr("bertpipe.loop.PROGRESS_SECONDS", 0)
+    config = load_config(components=[f"numbers={regex_plugin}"], overrides={"run.workers": 0})
+    moments: list[Progress] = []
+    output = tmp_path / "out"
+    run_config([str(corpus)], config=config, output=output, limit=limit, progress=moments.append)
+    assert moments[-1].share == 1
+    assert len(moments) > 3
+    assert all(each.share is not None and each.share >= each.n_rows / limit for each in moments)
