@@ -34,12 +34,7 @@ def show_scores(found: Evaluation, *, n_mistakes: int) -> Iterator[str]:
     if scores.rows:
         yield ""
         yield from _rows(scores)
-    if "without an answer" in scores.rows and not found.settings.get("threshold"):
-        yield ""
-        yield (
-            "every question was answered; with --threshold 0.5 an answer has to be likelier than "
-            "none, and --find-threshold finds the best"
-        )
+    yield from _answered(found)
     yield from _calibration(scores)
     if scores.threshold is not None:
         yield from _threshold(scores.threshold)
@@ -84,6 +79,17 @@ def _rows(scores: Scores) -> Iterator[str]:
             ),
         ]
     )
+
+
+def _answered(found: Evaluation) -> Iterator[str]:
+    """Yield the cure where questions without an answer were answered for lack of a threshold."""
+    has_none = "without an answer" in found.scores.rows
+    if has_none and not found.settings.get("threshold") and found.scores.threshold is None:
+        yield ""
+        yield (
+            "every question was answered; with --threshold 0.5 an answer has to be likelier than "
+            "none, and --find-threshold finds the best"
+        )
 
 
 def _calibration(scores: Scores) -> Iterator[str]:

@@ -44,7 +44,8 @@ def unanswerable(questions: list[Question], *, share: float, seed: int = 1) -> l
         if random.random() < share and len(others) > 1:
             context = random.choice(others)
             if not any(text in context for _, text in question.answers):
-                pairs.append(replace(question, context=context, answers=()))
+                place = f"{question.place}, with another paragraph"
+                pairs.append(replace(question, context=context, answers=(), place=place))
     return pairs
 
 

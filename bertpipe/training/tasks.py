@@ -131,7 +131,9 @@ class Cutter:
         if self.settings.kind == "question_answering":
             return encoder.questions(records)
         if self.settings.kind == "masked_language_model":
-            return encoder.plain(records)
+            if features := encoder.plain(records):
+                return features
+            raise CorpusError(f"{source.path} holds no text with a token to hide; give others.")
         ids = {label: i for i, label in enumerate(self.labels)}
         if self.settings.kind == "token_classification":
             return encoder.sentences(records, ids)

@@ -92,6 +92,14 @@ def test_what_does_not_fit_is_said_in_a_sentence(call, masked, texts, options, m
     assert message in " ".join(result.output.split())
 
 
+def test_texts_without_a_token_are_named(call, masked, tmp_path):
+    path = tmp_path / "zero.jsonl"
+    path.write_text(json.dumps({"text": "\u200b"}) + "\n")
+    result = call("evaluate", masked, path, *WINDOWS)
+    assert result.exit_code == 2
+    assert "zero.jsonl holds no text with a token to hide; give others." in result.output
+
+
 def test_a_pair_with_another_label_is_named(call, follows, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("text,then,label\nOne,Two,1\n")

@@ -317,6 +317,7 @@ def test_every_question_knows_its_line(tmp_path):
     path.write_text(squad_text({}, indent=1))
     lines = path.read_text().splitlines()
     for number, question in enumerate(read_squad(Source(path=path, unanswerable=1.0))):
+        assert question.place.endswith("another paragraph") == (number >= 6)
         line = int(question.place.partition(" line ")[2].partition(",")[0])
         assert lines[line - 1].strip() == f'"id": "q{number % 6}",'
 
