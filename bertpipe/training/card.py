@@ -123,6 +123,7 @@ def recipe_table(
         "base": card.get("base", f"`{Path(settings.base).name}`"),
         **{name: getattr(task, name) for name in ("kind", "max_length", "stride")},
         **{name: value for name, value in loop.items() if value is not None},
+        "freeze_parameters": ", ".join(f"`{name}`" for name in loop["freeze_parameters"]) or "none",
     }
     return [row(["setting", "value"]), row(["---"] * 2), *map(row, values.items())]
 
