@@ -216,4 +216,5 @@ def best_threshold(gold: np.ndarray, score: np.ndarray, *, before: float) -> Thr
 def mistake_in(record: Classed, kind: str, gold: str, found: str, score: float) -> Mistake:
     """Return a mistake about a whole text."""
     text = record.text if record.pair is None else f"{record.text}\n— {record.pair}"
-    return Mistake(kind, record.place, text[:TEXT_CHARS], gold, found, score)
+    cut = text if len(text) <= TEXT_CHARS else f"{text[:TEXT_CHARS]}…"
+    return Mistake(kind, record.place, cut, gold, found, score)

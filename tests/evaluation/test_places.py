@@ -1,6 +1,7 @@
 """A label or a span that does not fit is named with its file and line, whatever the format."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,16 @@ import pytest
 import spacy
 from spacy.tokens import DocBin, Span
 
+from bertpipe.errors import CorpusError
+from bertpipe.testing.models import IOB
+from bertpipe.training.base import load_tokenizer
+from bertpipe.training.settings import Kind, Source, TaskSettings
+from bertpipe.training.tasks import load_dev
+
+TASKS: dict[str, tuple[Kind, tuple[str, ...]]] = {
+    "mood": ("text_classification", ("bad", "good")),
+    "ner": ("token_classification", IOB),
+}
 TEXT = "Angela Merkel likes Berlin"
 CONLL = "Angela B-PER\nMerkel I-PER\n\n-DOCSTART- O\n\nlikes O\nBerlin {}\n"
 ROWS = [{"text": "The sea", "label": "good"}, {"text": TEXT, "label": "odd"}]
@@ -90,6 +101,18 @@ def test_a_label_that_the_model_lacks_is_named_with_its_place(call, models, tmp_
     )
 
 
+@pytest.mark.parametrize("name", LABELS)
+def test_a_dev_label_that_no_training_file_has_is_named_with_its_place(models, tmp_path, name):
+    task, write, place = LABELS[name]
+    write(tmp_path / name)
+    kind, labels = TASKS[task]
+    dev = {"file": Source(path=tmp_path / name)}
+    settings = TaskSettings(name="mood", kind=kind, train={}, dev=dev)
+    told = rf"{re.escape(name)} {place} has the label '(B-)?odd', which the training files of mood"
+    with pytest.raises(CorpusError, match=told):
+        load_dev(settings, load_tokenizer(Path(models[task])), labels)
+
+
 @pytest.mark.parametrize("join", [[], ["--join-words", "9"]])
 def test_a_tag_that_the_model_lacks_is_named_with_its_line_in_joined_sentences(
     call, models, tmp_path, join
@@ -109,7 +132,7 @@ def test_a_mistake_is_told_with_its_file_and_line(evaluate, models, data, task):
         assert path == str(data[task])
         line = lines[int(number) - 1]
         if task == "mood":
-            assert json.loads(line)["text"].startswith(mistake["text"])
+            assert json.loads(line)["text"].startswith(mistake["text"].rstrip("…"))
         else:
             assert line.split()[0] in mistake["text"][mistake["start"] : mistake["end"]]
 
