@@ -22,7 +22,9 @@ CONFIG is a .cfg file, or one of the ready recipes:
   entities   entities, from CoNLL columns, texts with spans or .spacy files
   answers    answers to questions, from SQuAD JSON
 
-They need --paths.train FILE. --show prints a recipe, to be changed into your own.
+They need --paths.train FILE; a fifth of it is held out to choose the best weights, unless
+--paths.dev FILE is given. Columns of other names: --tasks.classes.train.file.text_field NAME, and
+label_field. --show prints a recipe, to be changed into your own.
 
 Any setting of a recipe can be changed by a pair such as --training.epochs 4.
 
@@ -34,7 +36,7 @@ learning curves. Run the same command again to go on where a training was stoppe
 @click.command(
     "train",
     help=HELP,
-    epilog="Example: bertpipe train classes --paths.train reviews.csv --paths.output mood",
+    epilog="Example: bertpipe train classes --paths.train reviews.csv",
 )
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option("--overwrite", is_flag=True, help="Train anew, whatever the output folder holds.")

@@ -78,7 +78,10 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Tell where the training begins."""
+        """Tell where the training begins, or goes on: then loss and score are known."""
+        for entry in state.log_history:
+            self._loss = entry.get("loss", self._loss)
+            self._score = entry.get(SCORE, self._score)
         self._tell(state)
 
     def on_step_end(

@@ -113,15 +113,7 @@ def make_trainer(
     loop = settings.training
     bases = {name: task_base(settings.base, name) for name in settings.tasks}
     tokenizer = load_tokenizer(next(iter(bases.values())))
-    tasks = {
-        name: load_task(task, tokenizer, seed=loop.seed) for name, task in settings.tasks.items()
-    }
-    for name, task in tasks.items():
-        if task.tag_scheme == IOB1:
-            report(
-                f"{name} has tags of IOB1, in which I- begins entities: a run will label words one "
-                "by one. With to_iob2 = true in the sections of the files it labels whole texts."
-            )
+    tasks = load_tasks(settings, tokenizer, report=report)
     trunk = build_trunk(tasks, bases, loop)
     check_windows(tasks, trunk, tokenizer)
     n_learning, n_all = n_parameters(trunk)
@@ -134,6 +126,24 @@ def make_trainer(
         chosen=choose(loop, trunk),
         progress=progress,
     )
+
+
+def load_tasks(
+    settings: TrainSettings, tokenizer: PreTrainedTokenizerBase, *, report: Report
+) -> dict[str, Task]:
+    """Read the data of every task and tell how many records there are."""
+    seed = settings.training.seed
+    tasks = {name: load_task(task, tokenizer, seed=seed) for name, task in settings.tasks.items()}
+    for name, task in tasks.items():
+        n_dev = sum(len(dev.records) for dev in task.dev.values())
+        n_train = sum(task.n_records.values())
+        report(f"{name} learns from {n_train:,} records and is scored on {n_dev:,}.")
+        if task.tag_scheme == IOB1:
+            report(
+                f"{name} has tags of IOB1, in which I- begins entities: a run will label words one "
+                "by one. With to_iob2 = true in the sections of the files it labels whole texts."
+            )
+    return tasks
 
 
 def build_trunk(

@@ -260,7 +260,8 @@ def test_a_recipe_leaves_a_card_with_data_recipe_and_scores(recipe, tmp_path):
     settings = recipe("ner")
     lines: list[str] = []
     run_recipe(settings, command="bertpipe train recipe.cfg", report=lines.append)
-    assert lines[0].endswith("parameters learn.")
+    assert lines[0] == "ner learns from 4 records and is scored on 4."
+    assert lines[1].endswith("parameters learn.")
     assert lines[-1] == f"ner is in {settings.output}"
     card = (settings.output / "README.md").read_text()
     assert "bertpipe train recipe.cfg" in card

@@ -17,7 +17,7 @@ from transformers import TrainerControl, TrainerState
 from bertpipe.errors import BertpipeError, ConfigError
 from bertpipe.training.base import dropout_settings, load_tokenizer
 from bertpipe.training.batches import Portion
-from bertpipe.training.callbacks import Watch, is_out_of_patience, is_over
+from bertpipe.training.callbacks import Moment, Watch, is_out_of_patience, is_over
 from bertpipe.training.features import Feature
 from bertpipe.training.loop import build_trunk, train
 from bertpipe.training.loss import amount, class_weights, loss_of
@@ -206,6 +206,15 @@ def test_a_training_stops_when_the_score_gets_no_better(recipe):
     steps = [entry["step"] for entry in trained.history if "eval_score" in entry]
     assert trained.best_step < steps[-1] < trained.n_steps
     assert len(steps) - 1 - steps.index(trained.best_step) == 3
+
+
+def test_a_training_that_goes_on_tells_the_loss_and_score_it_had():
+    moments: list[Moment] = []
+    history = [{"loss": 0.5}, {"eval_score": 0.8}, {"loss": 0.4}]
+    state = TrainerState(global_step=7, max_steps=9, log_history=history)
+    watch, control = Watch(moments.append), TrainerControl()
+    watch.on_train_begin(None, state, control)  # type: ignore[arg-type]
+    assert moments == [Moment(7, 9, loss=0.4, score=0.8)]
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
