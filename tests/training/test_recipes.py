@@ -69,6 +69,12 @@ def test_columns_are_named_once(tmp_path):
         assert task.dev["file"].text_field == "review"
 
 
+def test_a_dev_file_is_made_iob2_where_the_training_file_is():
+    files = {"paths.train": "a.conll", "paths.dev": "b.conll"}
+    changes = {**files, "tasks.entities.train.file.to_iob2": True}
+    assert read_settings(Path("entities"), changes).tasks["entities"].dev["file"].to_iob2
+
+
 def test_the_help_names_every_ready_recipe():
     assert sorted(re.findall(r"(?m)^  (\w+) {2,}", HELP)) == NAMES
 
