@@ -1,6 +1,7 @@
 """Outputs made by hand, through the same writer as those of a run."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def write_output(folder: Path, rows: list[Row], *, schema: pa.Schema = SCHEMA) -
     part = writer.close()
     Path(part.path).rename(folder / part.name)
     return folder
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[socket.socket]:
+    """Return a socket that waits for requests on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        yield server
 
 
 @pytest.fixture

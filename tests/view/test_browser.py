@@ -18,14 +18,6 @@ VISIBLE = "[...document.querySelectorAll('article')].filter(each => each.checkVi
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    """Return a socket that waits for requests on this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        yield server
-
-
-@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("profile"), "--window-size=1200,900") as browser:
         yield browser

@@ -1,6 +1,5 @@
 """A page of 10,000 documents in a real browser."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,15 +42,8 @@ def row(i: int, address: str) -> Row:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        yield server
-
-
-@pytest.fixture(scope="module")
-def rows(server) -> list[Row]:
-    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+def rows(listener) -> list[Row]:
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     return [row(i, address) for i in range(N)]
 
 
@@ -156,14 +148,14 @@ def test_labels_are_counted_over_all_pages(browser, rows):
     assert (found["LOC"], found["NoText"]) == ("100", "10")
 
 
-def test_nothing_is_run_or_fetched(browser, server):
+def test_nothing_is_run_or_fetched(browser, listener):
     choose(browser, "LOC")
     assert browser.evaluate("document.scripts.length") == 1
     assert browser.evaluate("document.querySelectorAll('img, link, iframe').length") == 0
     assert [url for url in browser.requested() if not url.startswith("file://")] == []
     assert browser.complaints() == []
     with pytest.raises(TimeoutError):
-        server.accept()
+        listener.accept()
 
 
 def test_a_short_document_takes_little_room(page: Page, rows):
